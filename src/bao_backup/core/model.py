@@ -1,0 +1,182 @@
+"""What the program speaks about: frozen values, shared by core, flows and adapters.
+
+Times are aware and in UTC, sizes are bytes, digests are lower-case hex SHA-256. JSON names are
+camelCase, as in the documents.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A frozen value with a JSON form."""
+
+
+class Trigger(StrEnum):
+    """Why a run happens."""
+
+    SCHEDULED = "Scheduled"
+    MANUAL = "Manual"
+    PRE_UPGRADE = "PreUpgrade"
+
+
+class VerifyLevel(StrEnum):
+    """How the stored object is checked after the upload (`spec.backup.verify`)."""
+
+    HEAD = "Head"
+    FULL = "Full"
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+# --- what is in a snapshot ---------------------------------------------------------------------
+
+
+class Server(Value, kw_only=True):
+    """A member of the Raft configuration in `meta.json`."""
+
+    id: str
+    address: str
+    suffrage: str = "Voter"
+
+
+class SnapshotMeta(Value, kw_only=True):
+    """`meta.json` of a snapshot archive."""
+
+    id: str
+    index: int
+    term: int
+    version: int
+    size: int
+    configuration_index: int = 0
+    servers: tuple[Server, ...] = ()
+
+
+class Area(Value, kw_only=True):
+    """How much of the state belongs to one area: counts only, never a key."""
+
+    name: str
+    entries: int
+    size: int
+
+
+class Seal(Value, kw_only=True):
+    """The seal as `core/seal-config` in the snapshot tells it."""
+
+    type: str
+    shares: int
+    threshold: int
+
+
+class Inventory(Value, kw_only=True):
+    """What can be said of `state.bin` without any key."""
+
+    entries: int
+    size: int
+    areas: tuple[Area, ...] = ()
+    seal: Seal | None = None
+    #: The highest barrier key term seen on a value; 0 when none was.
+    barrier_term: int = 0
+    #: The newest server version that `core/versions/` names; empty when none.
+    server_version: str = ""
+
+
+class Contents(Value, kw_only=True):
+    """What the archive reader proved of one whole archive."""
+
+    size: int
+    sha256: str
+    meta: SnapshotMeta
+    #: member name -> SHA-256 of its bytes, as computed from the stream
+    members: dict[str, str]
+    inventory: Inventory
+
+
+# --- what is in a store ------------------------------------------------------------------------
+
+
+class Stored(Value, kw_only=True):
+    """An object as a store describes it."""
+
+    key: str
+    size: int
+    modified: datetime
+    etag: str | None = None
+    version: str | None = None
+
+
+class Backup(Value, kw_only=True):
+    """A `.snap` object of ours, from one LIST: its name, and whether a receipt is beside it."""
+
+    key: str
+    #: from the key: the slot, in UTC
+    taken: datetime
+    size: int
+    modified: datetime
+    #: A receipt is beside it.
+    proven: bool
+    #: The class prefix before the timestamp, e.g. "pre-upgrade"; empty for the ordinary ones.
+    kind: str = ""
+
+
+# --- runs --------------------------------------------------------------------------------------
+
+
+class RetentionOutcome(Value, kw_only=True):
+    """What retention did at the end of a run."""
+
+    kept: int
+    dropped: tuple[str, ...] = ()
+    #: One line for each deletion that was refused.
+    failed: tuple[str, ...] = ()
+
+
+class Result(Value, kw_only=True):
+    """The JSON that an executor ends with: at most 3,500 bytes as a termination message."""
+
+    result: int = 1
+    outcome: Outcome
+    reason: str
+    message: str
+    exit_code: int
+    key: str = ""
+    size: int = 0
+    sha256: str = ""
+    started: datetime
+    finished: datetime
+    slot: datetime | None = None
+    trigger: Trigger = Trigger.SCHEDULED
+    #: How often the stream was begun.
+    tries: int = 0
+    raft_index: int = 0
+    raft_term: int = 0
+    server_version: str = ""
+    verification: VerifyLevel | None = None
+    retention: RetentionOutcome | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether there is a proven backup at `key`."""
+        return self.outcome is Outcome.SUCCEEDED
+
+
+# --- the server --------------------------------------------------------------------------------
+
+
+class Leader(Value, kw_only=True):
+    """The active node, as its `sys/health` says."""
+
+    address: str
+    version: str = ""
+    cluster_id: str = ""
+    cluster_name: str = ""

@@ -1,0 +1,124 @@
+"""What the flows need of the world: one protocol each, and what every implementation promises.
+
+Only types here: never an implementation, never a vendor's name. Each port has one conformance
+suite in `tests/contracts`, which every adapter joins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Protocol
+
+from bao_backup.core.model import Leader, Stored
+
+
+class Store(Protocol):
+    """Where backups are kept: one bucket, container or folder. Keys are slash-separated, relative.
+
+    All failures are `core.errors.StorageError` types. Retries of single requests are the store's
+    own business, and are over when a method raises. Nothing here creates a bucket.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where this is, for people: "s3://bucket", "file:///backups". Never a credential."""
+        ...
+
+    def put(self, key: str, chunks: Iterator[bytes]) -> Stored:
+        """Stream `chunks` (each a fresh `bytes`) into `key`, in memory that does not grow with them.
+
+        The object becomes visible at once and whole, only after the iterator ended normally. When
+        the iterator raises, the upload is aborted and that exception surfaces unchanged; when the
+        store fails, the upload is aborted, the iterator is closed, and a StorageError is raised.
+        """
+        ...
+
+    def create(self, key: str, body: bytes) -> Stored:
+        """Write a small object, only if there is none: else ObjectExistsError, and nothing changes."""
+        ...
+
+    def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+        """Read an object in chunks, going on where a broken connection left off.
+
+        Every chunk is of the same object, `etag`'s where given: else ObjectChangedError. A missing
+        one is ObjectNotFoundError, raised at the first chunk at the latest.
+        """
+        ...
+
+    def head(self, key: str) -> Stored:
+        """Describe an object, or raise ObjectNotFoundError."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[Stored]:
+        """All objects below the folder `prefix` ("" for all), by key, in pages; none is no error."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Delete an object. That it is not there is no error."""
+        ...
+
+    def sweep(self, prefix: str) -> int:
+        """Remove what uploads that were killed left behind below `prefix`, invisible to `list`.
+
+        Returns how many. Never touches an upload that may still be under way.
+        """
+        ...
+
+
+class SnapshotStream(Protocol):
+    """The bytes of one snapshot call, as they arrive."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Fresh chunks of at most 1 MiB.
+
+        Raises SnapshotCutOffError when the stream ends before its end, SnapshotStalledError when
+        no byte came for the stall limit.
+        """
+        ...
+
+    def close(self) -> None:
+        """End the connection, from any thread; a read under way then raises SnapshotCutOffError."""
+        ...
+
+
+class Bao(Protocol):
+    """One OpenBao or Vault cluster, and at most one login to it. Its token never leaves the adapter."""
+
+    def find_leader(self) -> Leader:
+        """Ask every address once for `sys/health`, and give the active one.
+
+        Raises LeaderError (each address with what it answered), ServerUntrustedError when no
+        address answered and at least one certificate did not verify.
+        """
+        ...
+
+    def login(self, leader: Leader) -> None:
+        """Obtain a token as configured; the same login serves every later leader.
+
+        Raises LoginError when it is refused, LeaderLostError when the leader cannot serve it.
+        """
+        ...
+
+    def snapshot(self, leader: Leader) -> SnapshotStream:
+        """Begin the snapshot: the answer's head was 200 when this returns.
+
+        Raises SnapshotDeniedError, LeaderLostError, SnapshotStalledError or SnapshotError.
+        """
+        ...
+
+    def revoke(self, leader: Leader) -> None:
+        """Revoke the token if `login` obtained it (a configured token stays). Raises LoginError."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, and waiting."""
+
+    def now(self) -> datetime:
+        """Aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds, for durations and deadlines."""
+        ...
