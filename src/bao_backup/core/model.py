@@ -41,7 +41,7 @@ class Outcome(StrEnum):
 # --- what is in a snapshot ---------------------------------------------------------------------
 
 
-class Server(Value, kw_only=True):
+class Server(Value, frozen=True, kw_only=True):
     """A member of the Raft configuration in `meta.json`."""
 
     id: str
@@ -49,7 +49,7 @@ class Server(Value, kw_only=True):
     suffrage: str = "Voter"
 
 
-class SnapshotMeta(Value, kw_only=True):
+class SnapshotMeta(Value, frozen=True, kw_only=True):
     """`meta.json` of a snapshot archive."""
 
     id: str
@@ -61,7 +61,7 @@ class SnapshotMeta(Value, kw_only=True):
     servers: tuple[Server, ...] = ()
 
 
-class Area(Value, kw_only=True):
+class Area(Value, frozen=True, kw_only=True):
     """How much of the state belongs to one area: counts only, never a key."""
 
     name: str
@@ -69,7 +69,7 @@ class Area(Value, kw_only=True):
     size: int
 
 
-class Seal(Value, kw_only=True):
+class Seal(Value, frozen=True, kw_only=True):
     """The seal as `core/seal-config` in the snapshot tells it."""
 
     type: str
@@ -77,7 +77,7 @@ class Seal(Value, kw_only=True):
     threshold: int
 
 
-class Inventory(Value, kw_only=True):
+class Inventory(Value, frozen=True, kw_only=True):
     """What can be said of `state.bin` without any key."""
 
     entries: int
@@ -90,7 +90,7 @@ class Inventory(Value, kw_only=True):
     server_version: str = ""
 
 
-class Contents(Value, kw_only=True):
+class Contents(Value, frozen=True, kw_only=True):
     """What the archive reader proved of one whole archive."""
 
     size: int
@@ -104,7 +104,7 @@ class Contents(Value, kw_only=True):
 # --- what is in a store ------------------------------------------------------------------------
 
 
-class Stored(Value, kw_only=True):
+class Stored(Value, frozen=True, kw_only=True):
     """An object as a store describes it."""
 
     key: str
@@ -114,7 +114,7 @@ class Stored(Value, kw_only=True):
     version: str | None = None
 
 
-class Backup(Value, kw_only=True):
+class Backup(Value, frozen=True, kw_only=True):
     """A `.snap` object of ours, from one LIST: its name, and whether a receipt is beside it."""
 
     key: str
@@ -131,7 +131,7 @@ class Backup(Value, kw_only=True):
 # --- runs --------------------------------------------------------------------------------------
 
 
-class RetentionOutcome(Value, kw_only=True):
+class RetentionOutcome(Value, frozen=True, kw_only=True):
     """What retention did at the end of a run."""
 
     kept: int
@@ -140,7 +140,7 @@ class RetentionOutcome(Value, kw_only=True):
     failed: tuple[str, ...] = ()
 
 
-class Result(Value, kw_only=True):
+class Result(Value, frozen=True, kw_only=True):
     """The JSON that an executor ends with: at most 3,500 bytes as a termination message."""
 
     result: int = 1
@@ -173,7 +173,7 @@ class Result(Value, kw_only=True):
 # --- the server --------------------------------------------------------------------------------
 
 
-class Leader(Value, kw_only=True):
+class Leader(Value, frozen=True, kw_only=True):
     """The active node, as its `sys/health` says."""
 
     address: str
