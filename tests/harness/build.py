@@ -1,0 +1,226 @@
+"""Builds the servers from the Go modules pinned in `modules/`, into a cache outside the tree.
+
+    python -m tests.harness.build              whatever is missing or out of date
+    python -m tests.harness.build minio vault  only these
+
+The cache is $BAO_BACKUP_SERVERS, else bao-backup/servers/bin below $XDG_CACHE_HOME or ~/.cache. A
+binary is out of date when its module's pins, its package, tags or flags changed; a newer Go alone
+is no reason, so that what is built serves where there is no Go.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.harness import toolchain
+from tests.harness.errors import HarnessError
+
+MODULES = Path(__file__).resolve().parent / "modules"
+PROGRESS_EVERY = 15.0
+#: A cold build of all fills 5 GiB of Go's build cache and 5 GiB of its module cache, a warm one little.
+FREE_COLD = 12 << 30
+FREE_WARM = 2 << 30
+
+
+@dataclass(frozen=True)
+class Target:
+    """A binary, and what it is built from."""
+
+    name: str
+    module: str
+    package: str
+    tags: str = ""
+
+    def stamp(self) -> str:
+        """A digest of all that the binary depends on."""
+        digest = hashlib.sha256(f"1|{self.package}|{self.tags}|{LDFLAGS}|".encode())
+        for file in ("go.mod", "go.sum"):
+            digest.update((MODULES / self.module / file).read_bytes())
+        return digest.hexdigest()
+
+
+#: Stripped: a third smaller, and nobody debugs them.
+LDFLAGS = "-s -w "
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("minio", "minio", "github.com/minio/minio"),
+        # "minimal" leaves the cloud's storage and login backends out: half the size and time.
+        Target("vault", "vault", "github.com/hashicorp/vault", tags="minimal"),
+        Target("rclone", "rclone", "github.com/rclone/rclone"),
+        Target(
+            "vault-plugin-auth-kubernetes",
+            "vault-auth-kubernetes",
+            "github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes",
+        ),
+    )
+}
+
+
+def cache_folder() -> Path:
+    """Where the binaries are kept."""
+    chosen = os.environ.get("BAO_BACKUP_SERVERS")
+    if chosen:
+        return Path(chosen).absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).absolute() / "bao-backup" / "servers" / "bin"
+
+
+def ready(name: str) -> Path | None:
+    """The binary of that name, if it is there and up to date."""
+    folder = cache_folder()
+    stamp = folder / ".stamps-v2" / name
+    binary = folder / name
+    if binary.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == TARGETS[name].stamp():
+        return binary
+    return None
+
+
+def binary(name: str, say: Callable[[str], None] = print) -> Path:
+    """The binary of that name, built now if need be."""
+    found = ready(name)
+    if found:
+        return found
+    build([name], say)
+    return cache_folder() / name
+
+
+def build(names: list[str], say: Callable[[str], None] = print) -> None:
+    """Build what is missing or out of date of `names`; the others go on when one fails.
+
+    Raises HarnessError, after all were tried, that names each failure with its log's end.
+    """
+    missing = [name for name in names if not ready(name)]
+    for name in names:
+        if name not in missing:
+            say(f"{name}: up to date")
+    if not missing:
+        return
+    folder = cache_folder()
+    (folder / ".stamps-v2").mkdir(parents=True, exist_ok=True)
+    failures = []
+    with locked(folder / ".lock", say):
+        for name in missing:
+            if ready(name):  # by the run that held the lock before
+                continue
+            try:
+                build_one(TARGETS[name], folder, say)
+            except HarnessError as error:
+                say(f"{name}: FAILED")
+                failures.append(str(error))
+    if failures:
+        raise HarnessError("\n".join(failures))
+
+
+def build_one(target: Target, folder: Path, say: Callable[[str], None]) -> None:
+    """Build one binary and put it in its place whole."""
+    module = MODULES / target.module
+    go = toolchain.find_go(toolchain.wanted_version(module / "go.mod"), folder.parent, say)
+    check_space(folder, go)
+    fresh = folder / f".{target.name}.new"
+    command = [str(go), "build", "-v", "-tags", target.tags, "-ldflags", LDFLAGS, "-o", str(fresh)]
+    log = folder / ".stamps-v2" / f"{target.name}.log"
+    started = time.monotonic()
+    status = run_with_progress([*command, target.package], module, log, target.name, say)
+    if status != 0:
+        tail = "".join(f"\n    {line}" for line in read_lines(log)[-8:])
+        raise HarnessError(f"{target.name}: go build ended with {status}; the end of {log}:{tail}")
+    fresh.replace(folder / target.name)
+    (folder / ".stamps-v2" / target.name).write_text(target.stamp(), encoding="utf-8")
+    size = (folder / target.name).stat().st_size >> 20
+    say(f"{target.name}: built in {time.monotonic() - started:.0f} s, {size} MiB")
+
+
+def run_with_progress(
+    command: list[str], folder: Path, log: Path, name: str, say: Callable[[str], None]
+) -> int:
+    """Run a build, with a line of progress every now and then; ends it when we are interrupted."""
+    started = time.monotonic()
+    say(f"{name}: building")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=toolchain.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            while True:
+                try:
+                    return process.wait(timeout=PROGRESS_EVERY)
+                except subprocess.TimeoutExpired:
+                    seconds = time.monotonic() - started
+                    say(f"{name}: building, {seconds:.0f} s, {len(read_lines(log))} packages so far")
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+
+
+def check_space(folder: Path, go: Path) -> None:
+    """Refuse to begin what would fill the disk."""
+    output = toolchain.run([str(go), "env", "GOCACHE", "GOMODCACHE"], "ask Go for its caches")
+    caches = [Path(line) for line in output.split()]
+    warm = all(cache.is_dir() and any(cache.iterdir()) for cache in caches)
+    needed = FREE_WARM if warm else FREE_COLD
+    for place in [folder, *caches]:
+        there = next(parent for parent in (place, *place.parents) if parent.exists())
+        free = shutil.disk_usage(there).free
+        if free < needed:
+            raise HarnessError(f"{place}: {free >> 20} MiB free, a build needs {needed >> 20} MiB")
+
+
+@contextmanager
+def locked(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a lock between processes: two builds at a time would only slow each other down."""
+    with path.open("w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another build is under way: waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def read_lines(path: Path) -> list[str]:
+    """A log's lines, whatever bytes are in it."""
+    return path.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def say_at_once(line: str) -> None:
+    """Print a line that is seen even where the output is a file."""
+    print(line, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; its exit status is 1 when a build failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.harness.build", description="Build the servers.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(TARGETS)} (all)")
+    names = parser.parse_args(arguments).names
+    unknown = [name for name in names if name not in TARGETS]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(TARGETS)}")
+    try:
+        build(names or list(TARGETS), say_at_once)
+    except HarnessError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

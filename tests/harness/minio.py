@@ -1,0 +1,121 @@
+"""A MinIO server: an S3 store on loopback, with users whose rights a test chooses."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+from tests.harness import client
+from tests.harness.certificates import Authority
+from tests.harness.errors import HarnessError
+from tests.harness.process import ServerProcess, free_ports
+from tests.harness.s3 import REGION, S3, Keys
+
+ROOT = Keys("root-of-tests", "secret-of-tests")
+
+
+class Minio:
+    """One MinIO server with one folder.
+
+    `root` is the service as its owner sees it; `add_user` makes others. It may be stopped, killed
+    and started again, at the same address and with the same content.
+    """
+
+    def __init__(self, folder: Path, binary: Path, authority: Authority | None = None) -> None:
+        """`authority` makes it speak TLS with a certificate of that authority."""
+        self.folder = folder
+        self.ca_file = authority.ca_file if authority else None
+        self.region = REGION
+        self._context = authority.client_context() if authority else None
+        self.port = free_ports(1)[0]
+        self.url = f"{'https' if authority else 'http'}://127.0.0.1:{self.port}"
+        self.root = S3(self.url, ROOT, self._context)
+        certificates = folder / "certificates"
+        if authority:
+            _place(authority, certificates)
+        self.process = ServerProcess(
+            "minio",
+            [
+                *(binary, "server", folder / "data", "--quiet"),
+                *("--address", f"127.0.0.1:{self.port}", "--certs-dir", certificates),
+            ],
+            log=folder / "minio.log",
+            variables={
+                "MINIO_ROOT_USER": ROOT.access_key,
+                "MINIO_ROOT_PASSWORD": ROOT.secret_key,
+                "MINIO_BROWSER": "off",
+                "HOME": str(folder),
+            },
+        )
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        (self.folder / "data").mkdir(parents=True, exist_ok=True)
+        self.process.start()
+        self.process.wait_ready(self.answers)
+
+    def stop(self) -> None:
+        """End it; its content stays."""
+        self.process.stop()
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.process.kill()
+
+    def answers(self) -> bool:
+        """Whether it serves now."""
+        try:
+            answer = client.request("GET", f"{self.url}/minio/health/live", context=self._context, timeout=2)
+        except HarnessError:
+            return False
+        return answer.status == 200
+
+    def add_user(self, name: str, secret: str, actions: Sequence[str], buckets: Sequence[str]) -> S3:
+        """A user who may do only `actions` ("s3:PutObject", ...) in `buckets` and below."""
+        resources = [f"arn:aws:s3:::{bucket}{rest}" for bucket in buckets for rest in ("", "/*")]
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": resources}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}).encode()
+        admin = "/minio/admin/v3"
+        self.root.ask("PUT", f"{admin}/add-canned-policy", {"name": name}, policy)
+        user = json.dumps({"secretKey": secret, "status": "enabled"}).encode()
+        self.root.ask("PUT", f"{admin}/add-user", {"accessKey": name}, _sealed(ROOT.secret_key, user))
+        query = {"policyName": name, "userOrGroup": name, "isGroup": "false"}
+        self.root.ask("PUT", f"{admin}/set-user-or-group-policy", query)
+        return S3(self.url, Keys(name, secret), self._context)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _place(authority: Authority, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    issued = authority.issue("minio")
+    (folder / "public.crt").write_bytes(issued.certificate.read_bytes())
+    (folder / "private.key").write_bytes(issued.key.read_bytes())
+
+
+def _sealed(password: str, plain: bytes) -> bytes:
+    """Encrypt a body for MinIO's admin interface, which takes no plain secret keys.
+
+    The form is madmin-go's `EncryptData`: salt (32 bytes), the byte 2 for PBKDF2 with AES-256-GCM,
+    nonce (8), then the fragments of secure-io's stream, here a single one of at most 16 KiB: the
+    last fragment's associated data is 0x80 and the tag of nothing under the sequence number 0.
+    """
+    assert len(plain) <= 1 << 14, "more than one fragment"
+    salt, nonce = os.urandom(32), os.urandom(8)
+    cipher = AESGCM(PBKDF2HMAC(SHA256(), length=32, salt=salt, iterations=8192).derive(password.encode()))
+    tag = cipher.encrypt(nonce + (0).to_bytes(4, "little"), b"", b"")
+    return salt + b"\2" + nonce + cipher.encrypt(nonce + (1).to_bytes(4, "little"), plain, b"\x80" + tag)
