@@ -1,0 +1,196 @@
+"""Names: keys of backups and receipts, names of runs. Each is made and parsed here, nowhere else.
+
+A key is `<pathPrefix>/<namespace>/<cluster>/[<kind>-]<timestamp>-<id>.snap`; its receipt is the
+same key plus `.json`. All names are functions of the slot, so that a repeated try finds itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from bao_backup.core.errors import ConfigurationError, InternalError
+from bao_backup.core.model import Backup, Stored, Value
+
+#: The kind of a backup that is taken before an upgrade.
+PRE_UPGRADE_KIND = "pre-upgrade"
+
+_SUFFIX = ".snap"
+_RECEIPT_SUFFIX = ".json"
+_KIND = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+_ID = re.compile(r"[0-9a-f]{8}")
+_NAME = re.compile(
+    r"(?:(?P<kind>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)-)?"
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})T(?P<time>[0-9]{2}-[0-9]{2}-[0-9]{2})Z"
+    r"-(?P<id>[0-9a-f]{8})\.snap"
+)
+# A Kubernetes name (RFC 1123); it is also what makes a safe part of a key.
+_OBJECT_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*")
+_LONGEST_OBJECT_NAME = 253
+# S3 and Azure allow keys of 1,024; this leaves room for namespace, cluster and name.
+_LONGEST_PATH_PREFIX = 512
+# What a DNS label, and so a Job's name and its label on pods, may be long.
+_LONGEST_RUN_NAME = 63
+
+
+class BackupName(Value, frozen=True, kw_only=True):
+    """What the key of a backup says."""
+
+    #: `<pathPrefix>/<namespace>/<cluster>`
+    prefix: str
+    #: the slot, in UTC, to the second
+    taken: datetime
+    #: 8 hex digits
+    id: str
+    #: The class before the timestamp, e.g. "pre-upgrade"; empty for the ordinary ones.
+    kind: str = ""
+
+
+def cluster_prefix(path_prefix: str, namespace: str, cluster: str) -> str:
+    """The folder that a cluster's backups are in, without a slash at either end.
+
+    Slashes around `path_prefix` do not count: "", "/" and "a/b/" are all right.
+
+    Raises:
+        ConfigurationError: a part that cannot be part of a key in every store.
+    """
+    parts = [
+        checked_path_prefix(path_prefix),
+        _checked_object_name("namespace", namespace),
+        _checked_object_name("cluster", cluster),
+    ]
+    return "/".join(part for part in parts if part)
+
+
+def checked_path_prefix(path_prefix: str) -> str:
+    """The path prefix without the slashes around it.
+
+    Raises:
+        ConfigurationError: `why` says what is expected.
+    """
+    folder = path_prefix.strip("/")
+    segments = folder.split("/") if folder else []
+    if any(segment in {"", ".", ".."} for segment in segments):
+        raise _unusable(
+            "path prefix", path_prefix, "expected folders joined by single slashes, none of them . or .."
+        )
+    if "\\" in folder or not folder.isprintable():
+        raise _unusable("path prefix", path_prefix, "expected no backslash and no control character")
+    if len(folder.encode("utf-8", "replace")) > _LONGEST_PATH_PREFIX:
+        raise _unusable("path prefix", path_prefix, f"expected at most {_LONGEST_PATH_PREFIX} bytes")
+    return folder
+
+
+def is_object_name(name: str) -> bool:
+    """Whether Kubernetes would take it as an object's name (an RFC 1123 subdomain)."""
+    return len(name) <= _LONGEST_OBJECT_NAME and _OBJECT_NAME.fullmatch(name) is not None
+
+
+def _checked_object_name(what: str, name: str) -> str:
+    if not is_object_name(name):
+        raise _unusable(what, name, "expected lower-case letters, digits, - and . as in a Kubernetes name")
+    return name
+
+
+def _unusable(what: str, value: str, why: str) -> ConfigurationError:
+    return ConfigurationError(f"use the {what} {value[:100]!r} in a key", why)
+
+
+def backup_key(prefix: str, taken: datetime, short_id: str, kind: str = "") -> str:
+    """The key of a backup below `prefix`, which `cluster_prefix` made.
+
+    Raises:
+        ConfigurationError: `kind` is not lower-case words joined by single dashes.
+        InternalError: a naive time or an id that is not 8 hex digits.
+    """
+    if kind and not _KIND.fullmatch(kind):
+        raise _unusable("kind", kind, 'expected lower-case words joined by dashes, as "pre-upgrade"')
+    if not _ID.fullmatch(short_id):
+        raise InternalError("make a key", "the id is not 8 hex digits")
+    stamp = _in_utc(taken).replace(tzinfo=None).isoformat(timespec="seconds").replace(":", "-") + "Z"
+    name = "-".join(part for part in (kind, stamp, short_id) if part)
+    return f"{prefix}/{name}{_SUFFIX}"
+
+
+def receipt_key(key: str) -> str:
+    """The key of the receipt of the backup at `key`."""
+    return key + _RECEIPT_SUFFIX
+
+
+def backup_key_of_receipt(key: str) -> str | None:
+    """The backup that a receipt's key belongs to; None when it is no receipt of ours."""
+    body = key.removesuffix(_RECEIPT_SUFFIX)
+    if body == key or parse_key(body, body.rpartition("/")[0]) is None:
+        return None
+    return body
+
+
+def parse_key(key: str, prefix: str) -> BackupName | None:
+    """What the key says, when it is exactly one of ours and directly below `prefix`; else None."""
+    folder, _, name = key.rpartition("/")
+    found = _NAME.fullmatch(name)
+    if folder != prefix or found is None:
+        return None
+    try:
+        taken = datetime.fromisoformat(f"{found['date']}T{found['time'].replace('-', ':')}+00:00")
+    except ValueError:  # the 31st of February: nobody made that name from a slot
+        return None
+    return BackupName(prefix=prefix, taken=taken, id=found["id"], kind=found["kind"] or "")
+
+
+def short_id(cluster_uid: str, slot: datetime, attempt: int) -> str:
+    """The 8 hex digits that tell attempts and clusters apart; the same for the same three."""
+    return _digits(cluster_uid, _in_utc(slot).isoformat(timespec="seconds"), str(attempt))
+
+
+def run_name(cluster: str, slot: datetime, attempt: int = 1) -> str:
+    """The name of a run (of its Job): `backup-<cluster>-<YYYYMMDD-HHMMSS>[-r2]`.
+
+    A cluster's name that is too long, or has dots, is shortened and gets 8 hex digits of its hash,
+    so that the run's name stays a DNS label, and one that no other cluster's run has.
+    """
+    ending = _in_utc(slot).strftime("-%Y%m%d-%H%M%S") + (f"-r{attempt}" if attempt > 1 else "")
+    room = _LONGEST_RUN_NAME - len("backup-") - len(ending)
+    name = cluster
+    if len(cluster) > room or "." in cluster:
+        kept = cluster.replace(".", "-")[: room - 9].rstrip("-")
+        name = f"{kept}-{_digits(cluster)}"
+    return f"backup-{name}{ending}"
+
+
+def catalogue(objects: Iterable[Stored], prefix: str) -> tuple[Backup, ...]:
+    """The backups among the objects of one LIST, newest first; foreign names are left out.
+
+    A backup is proven when its receipt is among the objects, too.
+    """
+    named: list[tuple[BackupName, Stored]] = []
+    receipts: set[str] = set()
+    for stored in objects:
+        if (name := parse_key(stored.key, prefix)) is not None:
+            named.append((name, stored))
+        elif (key := backup_key_of_receipt(stored.key)) is not None:
+            receipts.add(key)
+    backups = (
+        Backup(
+            key=stored.key,
+            taken=name.taken,
+            size=stored.size,
+            modified=stored.modified,
+            proven=stored.key in receipts,
+            kind=name.kind,
+        )
+        for name, stored in named
+    )
+    return tuple(sorted(backups, key=lambda backup: (backup.taken, backup.key), reverse=True))
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise InternalError("make a name", "the time has no zone")
+    return moment.astimezone(UTC)
+
+
+def _digits(*parts: str) -> str:
+    return sha256("\n".join(parts).encode()).hexdigest()[:8]
