@@ -23,7 +23,7 @@ _KIND = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 _ID = re.compile(r"[0-9a-f]{8}")
 _NAME = re.compile(
     r"(?:(?P<kind>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)-)?"
-    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})T(?P<time>[0-9]{2}-[0-9]{2}-[0-9]{2})Z"
+    r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})T(?P<time>(?:[01][0-9]|2[0-3])-[0-5][0-9]-[0-5][0-9])Z"
     r"-(?P<id>[0-9a-f]{8})\.snap"
 )
 # A Kubernetes name (RFC 1123); it is also what makes a safe part of a key.
