@@ -24,6 +24,7 @@
     │   └── StorageFullError          StorageFull
     ├── VerificationError 6         VerificationFailed
     │   ├── ArchiveError              ArchiveCorrupt: what arrived is not a whole snapshot
+    │   │   └── ArchiveTruncatedError   ArchiveTruncated: it ends before its end
     │   └── StoredDiffersError        StoredDiffers: what is stored is not what was sent
     ├── InterruptedRunError 7       Interrupted
     │   └── DeadlineError             DeadlineExceeded
@@ -245,6 +246,12 @@ class ArchiveError(VerificationError):
     reason = "ArchiveCorrupt"
     default_hint = "it was not kept; look for a restart of the server or a proxy in between"
     transient = True
+
+
+class ArchiveTruncatedError(ArchiveError):
+    """The archive ends before its end; what came until there was right."""
+
+    reason = "ArchiveTruncated"
 
 
 class StoredDiffersError(VerificationError):

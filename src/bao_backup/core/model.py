@@ -88,6 +88,8 @@ class Inventory(Value, frozen=True, kw_only=True):
     barrier_term: int = 0
     #: The newest server version that `core/versions/` names; empty when none.
     server_version: str = ""
+    #: False when `state.bin` is not all records that we know how to read; its digest still agrees.
+    complete: bool = True
 
 
 class Contents(Value, frozen=True, kw_only=True):
