@@ -166,13 +166,16 @@ def newest_started(
     if slot is not None and schedule.starts_at(slot) > now:
         # Jitter ends before the next slot, so the one before has started.
         slot = schedule.latest_between(since, slot - _SECOND)
-    if slot is None:
-        return None
-    start = schedule.starts_at(slot)
-    deadline = schedule.starts_at(schedule.next_after(slot))
+    return None if slot is None else slot_at(schedule, slot, starting_deadline)
+
+
+def slot_at(schedule: Schedule, time: datetime, starting_deadline: timedelta | None = None) -> Slot:
+    """The slot of that nominal instant, with its start and its deadline."""
+    start = schedule.starts_at(time)
+    deadline = schedule.starts_at(schedule.next_after(time))
     if starting_deadline is not None:
         deadline = min(deadline, start + starting_deadline)
-    return Slot(time=slot, start=start, deadline=deadline)
+    return Slot(time=time, start=start, deadline=deadline)
 
 
 def due(
