@@ -55,17 +55,6 @@ _SECOND = timedelta(seconds=1)
 _LONGEST_EXPRESSION = 256
 
 
-class Slot(Value, frozen=True, kw_only=True):
-    """One instant of the schedule, and the time in which its run may start."""
-
-    #: the nominal instant, in UTC: what names are made of
-    time: datetime
-    #: the instant plus its jitter
-    start: datetime
-    #: From here on it is too late.
-    deadline: datetime
-
-
 class Schedule(Value, frozen=True, kw_only=True):
     """A checked schedule; `parse` makes it."""
 
@@ -149,50 +138,31 @@ class Schedule(Value, frozen=True, kw_only=True):
         seconds = int.from_bytes(digest[:8]) % (min(self.jitter_seconds, room) + 1)
         return slot + timedelta(seconds=seconds)
 
+    def newest_started(self, since: datetime, now: datetime) -> datetime | None:
+        """The newest slot after `since` whose start has come; None when there is none.
 
-def newest_started(
-    schedule: Schedule, *, since: datetime, now: datetime, starting_deadline: timedelta | None = None
-) -> Slot | None:
-    """The newest slot after `since` that has started, be it still open or too late.
+        It is the one slot that a run may be for, as long as `deadline_of` it has not come. `since`
+        is the newest slot that is dealt with, or the time when the schedule came to be.
+        """
+        slot = self.latest_between(since, now)
+        if slot is not None and self.starts_at(slot) > now:
+            # Jitter ends before the next slot, so the one before has started.
+            return self.latest_between(since, slot - _SECOND)
+        return slot
 
-    Args:
-        schedule: when.
-        since: the newest slot that is dealt with, or when the schedule came to be.
-        now: the present.
-        starting_deadline: how long after its start a slot may wait; at most, and by default,
-            until the next slot's start.
-    """
-    slot = schedule.latest_between(since, now)
-    if slot is not None and schedule.starts_at(slot) > now:
-        # Jitter ends before the next slot, so the one before has started.
-        slot = schedule.latest_between(since, slot - _SECOND)
-    return None if slot is None else slot_at(schedule, slot, starting_deadline)
+    def deadline_of(self, slot: datetime, starting_deadline: timedelta | None = None) -> datetime:
+        """From when on the slot is given up: at the next slot's start, or `starting_deadline` after its own."""
+        latest = self.starts_at(self.next_after(slot))
+        return latest if starting_deadline is None else min(latest, self.starts_at(slot) + starting_deadline)
 
-
-def slot_at(schedule: Schedule, time: datetime, starting_deadline: timedelta | None = None) -> Slot:
-    """The slot of that nominal instant, with its start and its deadline."""
-    start = schedule.starts_at(time)
-    deadline = schedule.starts_at(schedule.next_after(time))
-    if starting_deadline is not None:
-        deadline = min(deadline, start + starting_deadline)
-    return Slot(time=time, start=start, deadline=deadline)
-
-
-def due(
-    schedule: Schedule, *, since: datetime, now: datetime, starting_deadline: timedelta | None = None
-) -> Slot | None:
-    """The one slot whose run may start now; None when none is open. Arguments as `newest_started`."""
-    slot = newest_started(schedule, since=since, now=now, starting_deadline=starting_deadline)
-    return slot if slot is not None and now < slot.deadline else None
-
-
-def next_start(schedule: Schedule, now: datetime) -> datetime:
-    """When the next slot starts, strictly after now: the time to wake."""
-    # At most one slot has passed and not started, since jitter ends before the next slot.
-    passed = schedule.latest_between(now - timedelta(seconds=schedule.jitter_seconds), now)
-    if passed is not None and (start := schedule.starts_at(passed)) > now:
-        return start
-    return schedule.starts_at(schedule.next_after(now))
+    def next_start(self, now: datetime) -> datetime:
+        """When the next slot starts, strictly after now: the time to wake."""
+        now = _in_utc(now)
+        # At most one slot has passed and not started, since jitter ends before the next slot.
+        passed = self.latest_between(now - timedelta(seconds=self.jitter_seconds), now)
+        if passed is not None and (start := self.starts_at(passed)) > now:
+            return start
+        return self.starts_at(self.next_after(now))
 
 
 def check_time_zone(name: str) -> None:
