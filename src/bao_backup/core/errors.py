@@ -2,6 +2,7 @@
 
     BaoBackupError
     ├── ConfigurationError 1        InvalidConfiguration
+    │   ├── DocumentError             InvalidDocument: every wrong field of it, with its path
     │   └── AnotherManagerError       AnotherManager: the state folder is in use
     ├── LoginError 2                LoginFailed
     ├── LeaderError 3               NoLeader
@@ -37,7 +38,10 @@ failed; the hint says what to do next. None of them may hold a token, a key or a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
+
+import msgspec
 
 
 class BaoBackupError(Exception):
@@ -80,6 +84,26 @@ class ConfigurationError(BaoBackupError):
     exit_code = 1
     reason = "InvalidConfiguration"
     default_hint = "correct it and run again"
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong with one field of a document."""
+
+    #: "spec.backup.target.partSize"
+    path: str
+    #: "expected a whole number from 5242880 to 5368709120"; never the value that is there
+    expected: str
+
+
+class DocumentError(ConfigurationError):
+    """A document is wrong in the fields that `problems` names, all of them at once."""
+
+    reason = "InvalidDocument"
+    default_hint = "correct the document"
+
+    def __init__(self, doing: str, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(doing, "; ".join(f"{problem.path}: {problem.expected}" for problem in problems))
 
 
 class AnotherManagerError(ConfigurationError):

@@ -8,8 +8,8 @@ looked, there is at most one to catch up.
 Cron: minute, hour, day of month, month, day of week, as Debian's cron reads them (names, ranges,
 lists, steps, L, #; when both day fields are restricted, either may match, but one that begins with
 a star only narrows the other). `?` in a day field is a star, and a leading `CRON_TZ=<zone>` or
-`TZ=<zone>` names the zone, as in Go's cron library; so does `@every <Go duration>`, counted in UTC
-from the epoch. Over a change of the clocks:
+`TZ=<zone>` names the zone, as in Go's cron library, whose `@every <Go duration>` there is as well,
+counted from the epoch in UTC. Over a change of the clocks:
 
 - A slot at set times (neither minute nor hour begins with a star) happens once a day: in a skipped
   hour at the first instant after it, in a doubled hour at the first of the two.
@@ -151,7 +151,7 @@ class Schedule(Value, frozen=True, kw_only=True):
         return slot
 
     def deadline_of(self, slot: datetime, starting_deadline: timedelta | None = None) -> datetime:
-        """From when on the slot is given up: at the next slot's start, or `starting_deadline` after its own."""
+        """When the slot is given up: `starting_deadline` after its start, and at the next one's at the latest."""
         latest = self.starts_at(self.next_after(slot))
         return latest if starting_deadline is None else min(latest, self.starts_at(slot) + starting_deadline)
 
