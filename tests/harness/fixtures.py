@@ -6,6 +6,7 @@ are meant for one process: with pytest-xdist every worker would start servers of
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ import pytest
 from tests.harness import build
 from tests.harness.certificates import Authority
 from tests.harness.minio import Minio
+from tests.harness.vault import VaultCluster
+
+#: Both servers where there is an OpenBao, since all tests of a cluster run against each.
+SERVERS = ["vault", "bao"] if shutil.which("bao") else ["vault"]
+NOT_TESTED = "OpenBao: not tested, Vault in its place"
+_vault_was_used = pytest.StashKey[bool]()
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +64,48 @@ def bucket(minio: Minio, request: pytest.FixtureRequest) -> Iterator[str]:
     if not minio.process.running:
         minio.start()
     minio.root.remove_bucket(name)
+
+
+@pytest.fixture(scope="session", params=SERVERS)
+def vault_binary(request: pytest.FixtureRequest) -> Path:
+    """The server of clusters: Vault, built here, and OpenBao where one is on the PATH."""
+    request.config.stash[_vault_was_used] = True
+    if request.param == "vault":
+        return build.binary("vault")
+    return Path(shutil.which(request.param) or request.param)
+
+
+@pytest.fixture(scope="session")
+def _vault_for_all(servers_folder: Path, vault_binary: Path, authority: Authority) -> Iterator[VaultCluster]:
+    folder = servers_folder / f"{vault_binary.name}-1"
+    with VaultCluster(folder, vault_binary, authority=authority) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def _cluster_for_all(
+    servers_folder: Path, vault_binary: Path, authority: Authority
+) -> Iterator[VaultCluster]:
+    folder = servers_folder / f"{vault_binary.name}-3"
+    with VaultCluster(folder, vault_binary, count=3, authority=authority) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def vault(_vault_for_all: VaultCluster) -> VaultCluster:
+    """A cluster of one node with TLS, unsealed, whatever the test before did to it."""
+    _vault_for_all.heal()
+    return _vault_for_all
+
+
+@pytest.fixture
+def vault_cluster(_cluster_for_all: VaultCluster) -> VaultCluster:
+    """A cluster of three nodes with TLS, all unsealed, whatever the test before did to them."""
+    _cluster_for_all.heal()
+    return _cluster_for_all
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say it where a run that needed a cluster had no OpenBao."""
+    if config.stash.get(_vault_was_used, False) and "bao" not in SERVERS:
+        terminalreporter.write_line(NOT_TESTED)

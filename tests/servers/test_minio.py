@@ -9,7 +9,8 @@ from tests.harness.minio import Minio
 pytestmark = pytest.mark.servers
 
 
-def test_an_object_survives_a_kill(minio: Minio, bucket: str) -> None:
+def test_kill(minio: Minio, bucket: str) -> None:
+    """An object survives that the server is killed."""
     minio.root.put(bucket, "folder/a b+ü.txt", b"kept")
     minio.kill()
     assert not minio.answers()
@@ -17,7 +18,8 @@ def test_an_object_survives_a_kill(minio: Minio, bucket: str) -> None:
     assert minio.root.get(bucket, "folder/a b+ü.txt") == b"kept"
 
 
-def test_an_unfinished_upload_is_listed_for_no_prefix_and_for_its_key_only(minio: Minio, bucket: str) -> None:
+def test_uploads(minio: Minio, bucket: str) -> None:
+    """An unfinished upload is listed for no prefix and for its exact key only, and is no object."""
     upload = minio.root.begin_upload(bucket, "folder/key")
     assert minio.root.uploads(bucket) == [upload]
     assert minio.root.uploads(bucket, "folder/key") == [upload]
@@ -25,7 +27,8 @@ def test_an_unfinished_upload_is_listed_for_no_prefix_and_for_its_key_only(minio
     assert minio.root.keys_in(bucket) == []
 
 
-def test_a_user_has_the_rights_it_was_given_and_no_others(minio: Minio, bucket: str) -> None:
+def test_user(minio: Minio, bucket: str) -> None:
+    """A user has the rights that it was given and no others."""
     minio.root.put(bucket, "key", b"content")
     reader = minio.add_user("reader", "secret-of-reader", ["s3:GetObject", "s3:ListBucket"], [bucket])
     assert reader.get(bucket, "key") == b"content"
@@ -35,11 +38,13 @@ def test_a_user_has_the_rights_it_was_given_and_no_others(minio: Minio, bucket: 
     assert reader.request("PUT", "/another-bucket").status == 403
 
 
-def test_a_request_without_a_signature_is_refused(minio: Minio, bucket: str) -> None:
+def test_unsigned(minio: Minio, bucket: str) -> None:
+    """A request without a signature is refused."""
     assert request("GET", f"{minio.url}/{bucket}").status == 403
 
 
-def test_a_versioned_bucket_is_removed_with_its_old_versions(minio: Minio) -> None:
+def test_versions(minio: Minio) -> None:
+    """A versioned bucket is removed with its old versions."""
     minio.root.make_bucket("versioned")
     minio.root.make_versioned("versioned")
     minio.root.put("versioned", "key", b"first")
@@ -48,7 +53,8 @@ def test_a_versioned_bucket_is_removed_with_its_old_versions(minio: Minio) -> No
     assert minio.root.request("GET", "/versioned").status == 404
 
 
-def test_it_speaks_tls_with_a_certificate_of_the_private_authority(minio_tls: Minio) -> None:
+def test_tls(minio_tls: Minio) -> None:
+    """It speaks TLS with a certificate of the private authority."""
     assert minio_tls.url.startswith("https://127.0.0.1:")
     minio_tls.root.make_bucket("over-tls")
     minio_tls.root.put("over-tls", "key", b"content")
