@@ -1,0 +1,206 @@
+"""Any object store that the obstore library speaks to, behind the port `Store`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+import obstore
+
+from bao_backup.adapters.stores.failures import Translator
+from bao_backup.adapters.stores.source import Source, close
+from bao_backup.core.errors import (
+    InternalError,
+    ObjectChangedError,
+    ObjectNotFoundError,
+    StorageError,
+    StorageUnavailableError,
+)
+from bao_backup.core.model import Stored
+from bao_backup.core.storage import MAX_PARTS, MIB, StoreSettings, check_key, check_prefix
+
+if TYPE_CHECKING:
+    # Types that the library has for the checker alone.
+    from obstore import GetOptions, GetResult, ObjectMeta, PutResult
+    from obstore.store import ObjectStore
+
+#: Bytes of each chunk read, and objects of each page listed.
+CHUNK = MIB
+PAGE = 1000
+#: How often a broken read is taken up again without a single byte in between, and the first wait.
+READ_TRIES = 4
+READ_WAIT = 0.2
+
+Sweep = Callable[[str], int]
+
+
+class Place(NamedTuple):
+    """An open bucket: the library's client, how it is called, and what must not be said."""
+
+    client: ObjectStore
+    location: str
+    translator: Translator
+    sweep: Sweep
+
+
+class CloudStore:
+    """One bucket or container. Safe for use by several threads."""
+
+    def __init__(self, place: Place, settings: StoreSettings) -> None:
+        self._client = place.client
+        self._location = place.location
+        self._translator = place.translator
+        self._sweep = place.sweep
+        self._settings = settings
+        self._attributes = {"Storage-Class": settings.storage_class} if settings.storage_class else None
+
+    @property
+    def location(self) -> str:
+        """Such as "s3://bucket"."""
+        return self._location
+
+    def put(self, key: str, chunks: Iterator[bytes]) -> Stored:
+        """Upload in parts; the object appears when the last one is in and the upload is completed."""
+        source = Source(chunks, self._settings.part_size * MAX_PARTS)
+        # The library asks an iterator for its next chunk only, and lets go of it when a request fails.
+        try:
+            with self._translator.doing("upload", check_key(key)):
+                result = obstore.put(
+                    self._client,
+                    key,
+                    source,
+                    attributes=self._attributes,
+                    tags=self._settings.tags or None,
+                    chunk_size=self._settings.part_size,
+                    max_concurrency=self._settings.concurrency,
+                )
+        except BaseException:
+            if source.raised is not None:
+                raise source.raised from None
+            raise
+        finally:
+            close(chunks)
+        return _sent(key, source.size, result)
+
+    def create(self, key: str, body: bytes) -> Stored:
+        """One request that the store refuses when there is such an object."""
+        with self._translator.doing("create", check_key(key)):
+            result = obstore.put(
+                self._client,
+                key,
+                body,
+                attributes=self._attributes,
+                tags=self._settings.tags or None,
+                mode="create",
+                use_multipart=False,
+            )
+        return _sent(key, len(body), result)
+
+    def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+        """Stream it; a broken connection is taken up again at the byte where it broke."""
+        return self._read(check_key(key), etag)
+
+    def head(self, key: str) -> Stored:
+        """One request. A missing bucket looks like a missing object here: S3 does not say which."""
+        with self._translator.doing("look at", check_key(key)):
+            return _stored(obstore.head(self._client, key))
+
+    def list(self, prefix: str) -> Iterator[Stored]:
+        """Pages of 1,000, each asked for when it is needed."""
+        folder = check_prefix(prefix)
+        with self._translator.doing("list", folder):
+            pages = obstore.list(self._client, folder or None, chunk_size=PAGE)
+        while True:
+            with self._translator.doing("list", folder):
+                page = next(pages, None)
+            if page is None:
+                return
+            for meta in page:
+                yield _stored(meta)
+
+    def delete(self, key: str) -> None:
+        """One request for the one key. Some stores say that it was not there, some do not."""
+        try:
+            with self._translator.doing("delete", check_key(key)):
+                obstore.delete(self._client, key)
+        except ObjectNotFoundError:
+            return
+
+    def sweep(self, prefix: str) -> int:
+        """Abort the uploads in which nothing has happened for `dead_after`."""
+        return self._sweep(check_prefix(prefix))
+
+    def _read(self, key: str, etag: str | None) -> Iterator[bytes]:
+        reading = _Reading(key, etag)
+        tries = 0
+        while not reading.done:
+            before = reading.offset
+            try:
+                with self._translator.doing("read", key):
+                    chunks = reading.open(self._client, f"read {self._location}/{key}")
+                while True:
+                    with self._translator.doing("read", key):
+                        chunk = next(chunks, None)
+                    if chunk is None:
+                        break
+                    reading.offset += len(chunk)
+                    yield chunk
+                reading.check_end(f"read {self._location}/{key}")
+            except StorageError as error:
+                tries = 1 if reading.offset > before else tries + 1
+                if not (error.transient and reading.etag) or tries >= READ_TRIES:
+                    raise
+                time.sleep(READ_WAIT * 2 ** (tries - 1))
+
+
+class _Reading:
+    """How far the reading of one object has come, and which object it is."""
+
+    def __init__(self, key: str, etag: str | None) -> None:
+        self._key = key
+        self.etag = etag
+        self.offset = 0
+        self._size: int | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._size is not None and self.offset >= self._size
+
+    def open(self, client: ObjectStore, doing: str) -> Iterator[bytes]:
+        """Ask for the rest, and for nothing else than the rest of the same object."""
+        options: GetOptions = {}
+        if self.etag is not None:
+            options["if_match"] = self.etag
+        if self.offset:
+            options["range"] = {"offset": self.offset}
+        result: GetResult = obstore.get(client, self._key, options=options)
+        meta = result.meta
+        if self.etag is not None and meta["e_tag"] not in (None, self.etag):
+            raise ObjectChangedError(doing, "it was replaced while it was read")
+        if result.range[0] != self.offset:
+            raise InternalError(doing, f"asked for byte {self.offset}, got byte {result.range[0]}")
+        self.etag, self._size = meta["e_tag"], meta["size"]
+        return iter(result.stream(min_chunk_size=CHUNK))
+
+    def check_end(self, doing: str) -> None:
+        """A stream that ends early is a broken one."""
+        if not self.done:
+            raise StorageUnavailableError(doing, f"it ended at byte {self.offset} of {self._size}")
+
+
+def _stored(meta: ObjectMeta) -> Stored:
+    return Stored(
+        key=meta["path"],
+        size=meta["size"],
+        modified=meta["last_modified"].astimezone(UTC),
+        etag=meta["e_tag"],
+        version=meta["version"],
+    )
+
+
+def _sent(key: str, size: int, result: PutResult) -> Stored:
+    return Stored(
+        key=key, size=size, modified=datetime.now(UTC), etag=result["e_tag"], version=result["version"]
+    )
