@@ -151,7 +151,7 @@ class Schedule(Value, frozen=True, kw_only=True):
         return slot
 
     def deadline_of(self, slot: datetime, starting_deadline: timedelta | None = None) -> datetime:
-        """When the slot is given up: `starting_deadline` after its start, and at the next one's at the latest."""
+        """When the slot is given up: at the next one's start, or `starting_deadline` after its own."""
         latest = self.starts_at(self.next_after(slot))
         return latest if starting_deadline is None else min(latest, self.starts_at(slot) + starting_deadline)
 

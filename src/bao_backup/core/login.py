@@ -1,0 +1,59 @@
+"""`spec.backup.auth`: how a run logs in to OpenBao or Vault. Names only: secrets are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from msgspec import Meta
+
+from bao_backup.core.connection import AuthMethod
+from bao_backup.core.documents import Part, checked
+from bao_backup.core.fields import check_folder, check_mount
+from bao_backup.core.target import SecretName
+
+_BY_TOKEN_OF_POD = {AuthMethod.JWT, AuthMethod.KUBERNETES}
+
+
+class Auth(Part, frozen=True, kw_only=True):
+    """One way to log in."""
+
+    method: Annotated[AuthMethod, Meta(description="How to log in.")]
+    mount_path: Annotated[str, checked(check_mount, "Mount of the method; empty: its usual one.")] = ""
+    role: Annotated[str, Meta(description="Role; methods jwt and kubernetes.")] = ""
+    audience: Annotated[str, Meta(description="Audience of the token; methods jwt and kubernetes.")] = ""
+    secret_ref: Annotated[
+        SecretName | None,
+        Meta(
+            description="Secret with role_id and secret_id (approle), username and password (userpass), "
+            "or token (token)."
+        ),
+    ] = None
+    file: Annotated[
+        str,
+        checked(
+            check_folder,
+            "Without Kubernetes: the file with the JWT or token, or the folder with the files "
+            "that the Secret would have.",
+        ),
+    ] = ""
+
+    @property
+    def secret(self) -> str:
+        """The name of the Secret; empty when there is none."""
+        return self.secret_ref.name if self.secret_ref else ""
+
+    def faults(self) -> Iterable[tuple[str, str]]:
+        """What goes with which method."""
+        if self.method in _BY_TOKEN_OF_POD:
+            if not self.role:
+                yield "role", f"expected the role, for method {self.method}"
+            if self.secret:
+                yield "secretRef", "expected only with method approle, userpass or token"
+            return
+        if self.role:
+            yield "role", "expected only with method jwt or kubernetes"
+        if self.audience:
+            yield "audience", "expected only with method jwt or kubernetes"
+        if bool(self.secret) == bool(self.file):
+            yield "secretRef", f"expected either secretRef or file, for method {self.method}"
