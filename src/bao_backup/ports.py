@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bao_backup.core.model import Leader, Stored
+
+if TYPE_CHECKING:  # the manager's side: an executor never loads it
+    from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, StartRun
+    from bao_backup.core.status import BackupStatus, OperationLock
 
 
 class Store(Protocol):
@@ -121,4 +125,52 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds, for durations and deadlines."""
+        ...
+
+
+class Reporter(Protocol):
+    """Where a run says what it is doing: a terminal, a log, or nothing."""
+
+    def say(self, words: str) -> None:
+        """One thing that happened, or begins, in words."""
+        ...
+
+    def moved(self, size: int) -> None:
+        """How many bytes went through so far, in this try; called for each chunk, so be quick."""
+        ...
+
+
+class Runtime(Protocol):
+    """Where documents, status and runs live: the Kubernetes API, or the local machine.
+
+    A cluster is named by its `uid`. Every method may be repeated: a start that happened, a run that
+    is forgotten, a request that is cleared are found so, and are no error.
+    """
+
+    async def observe(self, uid: str) -> tuple[Observed, str]:
+        """All that is known of the cluster now, and the version that `save` compares with."""
+        ...
+
+    async def ask_health(self, uid: str) -> Health:
+        """Ask the server itself; only where `Observed.can_ask_health`."""
+        ...
+
+    async def save(self, uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
+        """Write both at once, unless the version is not the newest any more: then False."""
+        ...
+
+    async def start(self, uid: str, run: StartRun) -> None:
+        """Start the run, unless one of that name exists, whatever became of it."""
+        ...
+
+    async def forget(self, uid: str, run: ForgetRun) -> None:
+        """The run's end is in the status: keep its traces only as history."""
+        ...
+
+    async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:
+        """Clear the request for a manual run, if it still has this value."""
+        ...
+
+    async def emit(self, uid: str, event: Emit) -> None:
+        """Tell people what happened."""
         ...

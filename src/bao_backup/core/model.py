@@ -142,7 +142,7 @@ class RetentionOutcome(Value, frozen=True, kw_only=True):
     failed: tuple[str, ...] = ()
 
 
-class Result(Value, frozen=True, kw_only=True):
+class Result(Value, frozen=True, kw_only=True, omit_defaults=False):
     """The JSON that an executor ends with: at most 3,500 bytes as a termination message."""
 
     result: int = 1
@@ -178,7 +178,10 @@ class Result(Value, frozen=True, kw_only=True):
 class Leader(Value, frozen=True, kw_only=True):
     """The active node, as its `sys/health` says."""
 
+    #: One of the configured addresses.
     address: str
+    #: Which of the IP addresses of its host answered.
+    ip: str = ""
     version: str = ""
     cluster_id: str = ""
     cluster_name: str = ""

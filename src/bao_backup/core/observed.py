@@ -1,0 +1,111 @@
+"""What the manager sees of one cluster at one moment, and what it may do about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from bao_backup.core.errors import Problem
+from bao_backup.core.model import Result, Trigger, Value
+from bao_backup.core.spec import OpenBaoCluster
+from bao_backup.core.status import BackupStatus, OperationLock
+
+
+class RunState(StrEnum):
+    """Where a run is."""
+
+    UNFINISHED = "Unfinished"
+    FINISHED = "Finished"
+
+
+class Run(Value, frozen=True, kw_only=True):
+    """One try to fill a slot, as its runtime (a Job, a child process) shows it."""
+
+    name: str
+    state: RunState
+    #: Whether this program started it; False for the existing operator's.
+    ours: bool = True
+    #: What its executor said, or the runtime's own account where it said nothing (`NoResult`).
+    result: Result | None = None
+
+
+class Health(Value, frozen=True, kw_only=True):
+    """What a runtime that can ask `sys/health` was told."""
+
+    ready: bool
+    #: A reason for machines, and the words for people, when not ready.
+    reason: str = ""
+    message: str = ""
+
+
+class Observed(Value, frozen=True, kw_only=True):
+    """All that `step` decides from, besides the time."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int = 0
+    #: None when the document is not valid; `problems` then says why.
+    document: OpenBaoCluster | None = None
+    problems: tuple[Problem, ...] = ()
+    status: BackupStatus = BackupStatus()
+    lock: OperationLock | None = None
+    runs: tuple[Run, ...] = ()
+    #: The value of a request for a manual run; empty when there is none.
+    trigger: str = ""
+    #: Whether the runtime can ask the server itself; `health` is None until it did.
+    can_ask_health: bool = False
+    health: Health | None = None
+    #: Whether the manager's limit on runs at once leaves room for one more.
+    room: bool = True
+
+
+class StartRun(Value, frozen=True, kw_only=True, tag=True):
+    """Start the run of that name, unless it exists already."""
+
+    name: str
+    key: str
+    slot: datetime
+    trigger: Trigger
+    number: int
+
+
+class ForgetRun(Value, frozen=True, kw_only=True, tag=True):
+    """The run's result is in the status: its traces may go (after the history that is kept)."""
+
+    name: str
+
+
+class ClearTrigger(Value, frozen=True, kw_only=True, tag=True):
+    """Clear the request for a manual run, if it still has this value."""
+
+    value: str
+
+
+class AskHealth(Value, frozen=True, kw_only=True, tag=True):
+    """Ask the server's health, and decide again with the answer."""
+
+
+class Emit(Value, frozen=True, kw_only=True, tag=True):
+    """Tell people: an event on Kubernetes, a log line elsewhere."""
+
+    reason: str
+    message: str
+    warning: bool = False
+
+
+Action = StartRun | ForgetRun | ClearTrigger | AskHealth | Emit
+
+
+class Decision(Value, frozen=True, kw_only=True):
+    """First the status (and lock) is written, then the actions are carried out, in order.
+
+    A crash between the two is harmless: the next step sees the status without its effect and
+    decides the same actions again.
+    """
+
+    status: BackupStatus
+    lock: OperationLock | None
+    actions: tuple[Action, ...] = ()
+    #: When to look again though nothing happened; None: only when something does.
+    wake: datetime | None = None

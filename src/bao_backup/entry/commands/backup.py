@@ -1,0 +1,63 @@
+"""`bao-backup backup`: the executor of one run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from bao_backup.entry.executor import run_backup
+from bao_backup.entry.output import output_option, print_json
+from bao_backup.entry.progress import reporter_for
+from bao_backup.entry.source import load_settings, source_options
+from bao_backup.entry.words import duration_in_words, size_in_words
+
+EPILOG = """\b
+Examples:
+  bao-backup backup --config clusters.yaml --cluster default/vault
+  bao-backup backup --config clusters.yaml --output json
+Without --config it is configured by the environment, as in a Kubernetes Job.
+"""
+
+
+@click.command("backup", epilog=EPILOG)
+@source_options
+@output_option
+@click.option("--quiet", is_flag=True, help="Say nothing while it works.")
+@click.option(
+    "--result",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="BACKUP_RESULT_PATH",
+    help="File that gets the result as JSON; /dev/termination-log in a Job.",
+)
+def backup_command(
+    *,
+    config: Path | None,
+    cluster: str | None,
+    secrets: Path | None,
+    output: str,
+    quiet: bool,
+    result: Path | None,
+) -> int:
+    """Back up one cluster once: stream, prove, store, check, keep and drop by policy.
+
+    Nothing is visible in the store before it is whole. SIGTERM ends the run cleanly.
+    """
+    with reporter_for(quiet=quiet) as reporter:
+        done = run_backup(
+            lambda: load_settings(config, cluster, secrets),
+            environment=os.environ,
+            result_file=result,
+            reporter=reporter,
+        )
+    if output == "json":
+        print_json(done)
+    elif done.succeeded:
+        took = duration_in_words(done.finished - done.started)
+        click.echo(f"{done.key}\n{size_in_words(done.size)} in {took}, sha256 {done.sha256}")
+        for warning in done.warnings:
+            click.echo(f"warning: {warning}", err=True)
+    else:
+        click.echo(f"bao-backup: {done.reason}: {done.message}", err=True)
+    return done.exit_code

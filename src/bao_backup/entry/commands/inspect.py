@@ -1,0 +1,104 @@
+"""`bao-backup inspect`: what is inside a snapshot, from its file or from the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from bao_backup.core.archive import ArchiveReader
+from bao_backup.core.errors import ConfigurationError, one_line
+from bao_backup.core.model import Contents
+from bao_backup.entry.commands.catalogue import find_backup, print_contents
+from bao_backup.entry.output import output_option, print_json, print_pairs
+from bao_backup.entry.progress import reporter_for
+from bao_backup.entry.source import load_settings, source_options
+from bao_backup.entry.wiring import stopped_by_signals, store_of
+from bao_backup.entry.words import size_in_words
+from bao_backup.flows.stop import Stop
+from bao_backup.ports import Reporter
+
+EPILOG = """\b
+Examples:
+  bao-backup inspect ./vault.snap
+  bao-backup inspect --config clusters.yaml latest
+"""
+CHUNK = 1024 * 1024
+
+
+@click.command("inspect", epilog=EPILOG)
+@source_options
+@output_option
+@click.argument("what", metavar="FILE|KEY")
+@click.option(
+    "--keys",
+    is_flag=True,
+    help="Also print each storage key and its value's size. Key names are sensitive; values never shown.",
+)
+@click.option("--quiet", is_flag=True, help="Say nothing while it works.")
+def inspect_command(
+    *,
+    config: Path | None,
+    cluster: str | None,
+    secrets: Path | None,
+    output: str,
+    what: str,
+    keys: bool,
+    quiet: bool,
+) -> None:
+    """Prove a snapshot and say what is in it: index, servers, version, seal, counts by area.
+
+    FILE|KEY is a file on this machine, or a backup's key (or "latest") in the store.
+    """
+    found: list[tuple[str, int]] = []
+
+    def note(key: bytes, size: int) -> None:
+        found.append((one_line(key.decode("utf-8", "backslashreplace")), size))
+
+    reader = ArchiveReader(on_key=note if keys else None)
+    with stopped_by_signals() as stop, reporter_for(quiet=quiet) as reporter:
+        if Path(what).is_file():
+            chunks = _file(Path(what))
+        elif config is None and "CLUSTER_NAME" not in os.environ:
+            hint = "name a file, or a key and the --config of its cluster"
+            raise ConfigurationError(f"inspect {what}", "there is no such file", hint=hint)
+        else:
+            chunks = _stored(what, config, cluster, secrets)
+        contents = _read(reader, chunks, stop, reporter)
+    if output == "json":
+        listed = {"keys": [{"key": key, "size": size} for key, size in found]} if keys else {}
+        print_json({"contents": contents, **listed})
+        return
+    print_pairs((("size", size_in_words(reader.size)), ("sha256", contents.sha256), ("proof", "whole")))
+    click.echo()
+    print_contents(contents.meta, contents.inventory)
+    if keys:
+        click.echo()
+        for key, size in found:
+            click.echo(f"{size:>10}  {key}")
+
+
+def _read(reader: ArchiveReader, chunks: Iterator[bytes], stop: Stop, reporter: Reporter) -> Contents:
+    for chunk in chunks:
+        stop.check()
+        reader.feed(chunk)
+        reporter.moved(reader.size)
+    return reader.finish()
+
+
+def _file(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except OSError as error:
+        raise ConfigurationError(f"read {path}", error.strerror or "failed") from error
+
+
+def _stored(key: str, config: Path | None, cluster: str | None, secrets: Path | None) -> Iterator[bytes]:
+    settings = load_settings(config, cluster, secrets)
+    store = store_of(settings)
+    head = store.head(find_backup(store, settings.prefix, key).key)
+    yield from store.get(head.key, etag=head.etag)

@@ -1,0 +1,67 @@
+"""`bao-backup prune`: the retention policy, by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bao_backup.adapters.system import SystemClock
+from bao_backup.core.errors import ConfigurationError, StorageDeniedError
+from bao_backup.entry.output import output_option, print_json, print_table
+from bao_backup.entry.source import load_settings, source_options
+from bao_backup.entry.wiring import store_of
+from bao_backup.entry.words import size_in_words, time_in_words
+from bao_backup.flows import prune
+
+EPILOG = """\b
+Examples:
+  bao-backup prune --config clusters.yaml --dry-run
+  bao-backup prune --config clusters.yaml
+"""
+
+
+@click.command("prune", epilog=EPILOG)
+@source_options
+@output_option
+@click.option("--dry-run", is_flag=True, help="Print the plan and each reason; delete nothing.")
+def prune_command(
+    *, config: Path | None, cluster: str | None, secrets: Path | None, output: str, dry_run: bool
+) -> int:
+    """Apply the cluster's retention policy to its backups, and say why each is kept or dropped.
+
+    The newest proven backup is never dropped, and no file of another name is touched.
+    """
+    settings = load_settings(config, cluster, secrets)
+    if settings.retention is None:
+        raise ConfigurationError(
+            f"prune {settings.namespace}/{settings.name}",
+            "it has no retention policy: everything is kept",
+            hint="set spec.backup.retention",
+        )
+    store = store_of(settings)
+    plan = prune.plan(store, settings.prefix, settings.retention, SystemClock().now())
+    if output == "table":
+        rows = [
+            (
+                "keep" if decision.keep else "drop",
+                time_in_words(decision.backup.taken),
+                size_in_words(decision.backup.size),
+                decision.backup.key.rpartition("/")[2],
+                decision.why,
+            )
+            for decision in plan.decisions
+        ]
+        print_table(("PLAN", "TAKEN", "SIZE", "NAME", "WHY"), rows, right=("SIZE",))
+        words = f"{len(plan.kept)} kept, {len(plan.dropped)} dropped"
+        click.echo(f"{words}, if this were not a dry run" if dry_run else words, err=True)
+    outcome = None if dry_run else prune.carry_out(store, plan)
+    if output == "json":
+        print_json({"dryRun": dry_run, "plan": plan.decisions, "outcome": outcome})
+    if outcome is not None and outcome.failed:
+        raise StorageDeniedError(
+            f"prune {store.location}/{settings.prefix}",
+            f"{len(outcome.failed)} not deleted, the first: {outcome.failed[0]}",
+            hint="they are kept, and tried again at the next run",
+        )
+    return 0

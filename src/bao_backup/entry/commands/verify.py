@@ -1,0 +1,72 @@
+"""`bao-backup verify`: re-reads backups from the store and proves them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bao_backup.adapters.system import SystemClock
+from bao_backup.core.errors import ConfigurationError
+from bao_backup.entry.commands.catalogue import backups_of, find_backup
+from bao_backup.entry.output import output_option, print_json, print_table
+from bao_backup.entry.progress import reporter_for
+from bao_backup.entry.source import load_settings, source_options
+from bao_backup.entry.wiring import stopped_by_signals, store_of
+from bao_backup.entry.words import size_in_words
+from bao_backup.flows.verify import Verdict, VerifyFlow
+
+EPILOG = """\b
+Examples:
+  bao-backup verify --config clusters.yaml latest
+  bao-backup verify --config clusters.yaml --all --output json
+The exit code is that of the first backup that failed: 6 when its bytes are wrong.
+"""
+
+
+@click.command("verify", epilog=EPILOG)
+@source_options
+@output_option
+@click.argument("key", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every backup of the cluster, newest first.")
+@click.option("--unproven", is_flag=True, help="Every backup without a receipt.")
+@click.option("--quiet", is_flag=True, help="Say nothing while it works.")
+def verify_command(
+    *,
+    config: Path | None,
+    cluster: str | None,
+    secrets: Path | None,
+    output: str,
+    key: str | None,
+    everything: bool,
+    unproven: bool,
+    quiet: bool,
+) -> int:
+    """Re-read the backup KEY (or "latest", or --all) and prove it against itself and its receipt.
+
+    A backup without a receipt that proves whole is adopted: its receipt is written.
+    """
+    if (key is not None) + everything + unproven != 1:
+        raise ConfigurationError("choose what to verify", "give one of KEY, --all and --unproven")
+    settings = load_settings(config, cluster, secrets)
+    store = store_of(settings)
+    if key is not None:
+        backups = [find_backup(store, settings.prefix, key)]
+    else:
+        backups = [b for b in backups_of(store, settings.prefix) if everything or not b.proven]
+    with stopped_by_signals() as stop, reporter_for(quiet=quiet) as reporter:
+        flow = VerifyFlow(
+            settings.namespace,
+            settings.name,
+            store=store,
+            clock=SystemClock(),
+            stop=stop,
+            reporter=reporter,
+        )
+        verified = list(flow.verify_all(backups))
+    if output == "json":
+        print_json(verified)
+    else:
+        rows = [(v.verdict, size_in_words(v.size), v.key, v.message) for v in verified]
+        print_table(("VERDICT", "SIZE", "KEY", "WHY"), rows, right=("SIZE",))
+    return next((v.exit_code for v in verified if v.verdict is Verdict.FAILED), 0)

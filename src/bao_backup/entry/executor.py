@@ -1,0 +1,132 @@
+"""One run from its settings to its result: what `bao-backup backup` does, whoever started it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bao_backup.adapters.system import SystemClock, keep_freed_memory
+from bao_backup.core.errors import BaoBackupError, InternalError, StorageError
+from bao_backup.core.model import Result, RetentionOutcome
+from bao_backup.core.naming import backup_key, short_id
+from bao_backup.core.result import encode_result, failed, succeeded
+from bao_backup.core.settings import RunSettings
+from bao_backup.entry.wiring import bao_of, stopped_by_signals, store_of
+from bao_backup.flows import prune
+from bao_backup.flows.backup import BackupFlow, BackupOrder, Taken
+from bao_backup.flows.stop import Stop
+from bao_backup.ports import Clock, Reporter, Store
+
+#: Chunks are at most 1 MiB; what malloc keeps must be above that.
+KEPT_BLOCK = 8 * 1024 * 1024
+
+
+def run_backup(
+    load: Callable[[], RunSettings],
+    *,
+    environment: Mapping[str, str],
+    result_file: Path | None,
+    reporter: Reporter,
+) -> Result:
+    """Do one run, write its result where it is wanted, and answer with it. Raises nothing of ours."""
+    clock = SystemClock()
+    started = clock.now()
+    keep_freed_memory(KEPT_BLOCK)
+    try:
+        result = _run(load(), environment, clock, reporter)
+    except BaoBackupError as error:
+        result = failed(error, started=started, finished=clock.now())
+    except Exception as error:
+        wrapped = InternalError("back up", f"{type(error).__name__}")
+        wrapped.__cause__ = error
+        result = failed(wrapped, started=started, finished=clock.now())
+        if os.environ.get("BAO_BACKUP_VERBOSE"):
+            raise
+    if result_file is not None:
+        write_result(result_file, result)
+    return result
+
+
+def _run(settings: RunSettings, environment: Mapping[str, str], clock: Clock, reporter: Reporter) -> Result:
+    started = clock.now()
+    order = order_of(settings, clock)
+    with stopped_by_signals(settings.deadline_seconds) as stop:
+        flow: BackupFlow | None = None
+        try:
+            store = store_of(settings, environment)
+            flow = BackupFlow(
+                order, bao=bao_of(settings), store=store, clock=clock, stop=stop, reporter=reporter
+            )
+            taken = flow.take()
+        except BaoBackupError as error:
+            return failed(
+                error,
+                started=started,
+                finished=clock.now(),
+                key=order.key,
+                slot=order.slot,
+                trigger=order.trigger,
+                tries=flow.tries if flow else 0,
+            )
+        return _finish(order, taken, store, clock, stop, reporter)
+
+
+def _finish(
+    order: BackupOrder, taken: Taken, store: Store, clock: Clock, stop: Stop, reporter: Reporter
+) -> Result:
+    """Apply retention; whatever comes of it, the backup is a success."""
+    retention, warnings = None, taken.warnings
+    if order.retention is not None and stop.error() is None:
+        try:
+            plan = prune.plan(store, order.prefix, order.retention, clock.now())
+            retention = prune.carry_out(store, plan)
+        except StorageError as error:
+            retention = RetentionOutcome(kept=0, failed=(error.why,))
+        if retention.dropped:
+            reporter.say(f"retention: {retention.kept} kept, {len(retention.dropped)} dropped")
+        warnings += tuple(f"not dropped: {line}" for line in retention.failed)
+    return succeeded(
+        taken.receipt,
+        started=taken.receipt.started or clock.now(),
+        finished=taken.receipt.finished or clock.now(),
+        tries=taken.tries,
+        warnings=warnings,
+        retention=retention,
+    )
+
+
+def order_of(settings: RunSettings, clock: Clock) -> BackupOrder:
+    """What is to be backed up; the key is made from the time where nobody chose one."""
+    now = clock.now().replace(microsecond=0)
+    key = settings.key or backup_key(
+        settings.prefix, settings.slot or now, short_id(settings.uid, now, os.getpid()), settings.kind
+    )
+    return BackupOrder(
+        namespace=settings.namespace,
+        name=settings.name,
+        prefix=settings.prefix,
+        key=key,
+        slot=settings.slot,
+        trigger=settings.trigger,
+        verify=settings.verify,
+        retention=settings.retention,
+    )
+
+
+def write_result(file: Path, result: Result) -> None:
+    """Write the result whole or not at all; a device, as a Job's termination log, is written to."""
+    body = encode_result(result)
+    if file.exists() and not file.is_file():
+        file.write_bytes(body)
+        return
+    if file.name == "termination-log":
+        # Kubernetes mounts this very file: it can be written, not replaced.
+        file.write_bytes(body)
+        return
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    with temporary.open("wb") as out:
+        out.write(body)
+        out.flush()
+        os.fsync(out.fileno())
+    temporary.replace(file)

@@ -1,0 +1,58 @@
+"""Where both sides meet: settings become adapters, and flows get what they need."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from msgspec.structs import replace
+
+from bao_backup.adapters.stores import open_store
+from bao_backup.adapters.system import SystemClock, read_secret_folder
+from bao_backup.core.settings import RunSettings
+from bao_backup.flows.stop import Stop
+from bao_backup.ports import Bao, Store
+
+
+def store_of(settings: RunSettings, environment: Mapping[str, str] | None = None) -> Store:
+    """The store, with the credentials of the settings' folder, else of the environment."""
+    if settings.credentials_folder:
+        credentials = read_secret_folder(settings.credentials_folder)
+    else:
+        credentials = os.environ if environment is None else environment
+    return open_store(settings.store, credentials)
+
+
+def bao_of(settings: RunSettings) -> Bao:
+    """The connection to the cluster's servers."""
+    from bao_backup.adapters.bao import HttpBao
+
+    auth = settings.bao.auth
+    if auth.token_file and Path(auth.token_file).is_dir():
+        auth = replace(auth, token_file=str(Path(auth.token_file) / "token"))
+    return HttpBao(replace(settings.bao, auth=auth))
+
+
+@contextmanager
+def stopped_by_signals(seconds: float | None = None) -> Iterator[Stop]:
+    """A Stop that SIGTERM and SIGINT ask, with a deadline where one is given.
+
+    A second SIGINT ends the program at once, for a person who does not want to wait.
+    """
+    stop = Stop(SystemClock(), seconds)
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        stop.ask(f"ended by {signal.Signals(number).name}")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

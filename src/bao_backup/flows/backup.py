@@ -1,0 +1,267 @@
+"""Backs up one cluster once: find the leader, log in, stream, prove, store, check, receipt, retention.
+
+Nothing becomes visible before every checksum inside the snapshot agreed, and nothing counts before
+its receipt is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+
+from bao_backup import __version__
+from bao_backup.core.archive import ArchiveReader
+from bao_backup.core.errors import (
+    ArchiveError,
+    BaoBackupError,
+    LeaderError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    SnapshotError,
+    StorageError,
+    StoredDiffersError,
+)
+from bao_backup.core.model import Contents, Leader, Stored, Trigger, Value, VerifyLevel
+from bao_backup.core.naming import receipt_key
+from bao_backup.core.receipt import Receipt, Verification, encode_receipt, identity_of
+from bao_backup.core.retention import RetentionPolicy
+from bao_backup.flows.read import read_receipt, read_whole
+from bao_backup.flows.stop import Stop
+from bao_backup.flows.transfer import transfer
+from bao_backup.ports import Bao, Clock, Reporter, SnapshotStream, Store
+
+
+class BackupOrder(Value, frozen=True, kw_only=True):
+    """What is to be backed up, and to where."""
+
+    namespace: str
+    name: str
+    #: The folder of this cluster's backups in the store.
+    prefix: str
+    key: str
+    slot: datetime | None = None
+    trigger: Trigger = Trigger.SCHEDULED
+    verify: VerifyLevel = VerifyLevel.HEAD
+    #: None: keep everything.
+    retention: RetentionPolicy | None = None
+
+
+class Patience(Value, frozen=True, kw_only=True):
+    """How long the flow goes on trying, in seconds; the run's deadline bounds all of it."""
+
+    tries: int = 3
+    pause: float = 1.0
+    leader_wait: float = 300.0
+
+
+class Taken(Value, frozen=True, kw_only=True):
+    """A backup that is stored and proven, and what a person should know besides."""
+
+    receipt: Receipt
+    tries: int
+    #: It was there already: an earlier start of this very run made it.
+    found: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class BackupFlow:
+    """One run. `take` answers with the receipt that it wrote, or raises a BaoBackupError."""
+
+    def __init__(
+        self,
+        order: BackupOrder,
+        *,
+        bao: Bao,
+        store: Store,
+        clock: Clock,
+        stop: Stop,
+        reporter: Reporter,
+        patience: Patience | None = None,
+    ) -> None:
+        self._order = order
+        self._bao = bao
+        self._store = store
+        self._clock = clock
+        self._stop = stop
+        self._reporter = reporter
+        self._patience = patience or Patience()
+        self._logged_in = False
+        self._warnings: list[str] = []
+        #: How often the stream was begun.
+        self.tries = 0
+
+    def take(self) -> Taken:
+        """Do it. Everything that can be tried again within the run is, up to `patience.tries`."""
+        found = self._own_receipt()
+        if found is not None:
+            self._reporter.say(f"{found.key} is there already, with its receipt")
+            return Taken(receipt=found, tries=0, found=True)
+        self._sweep()
+        started = self._clock.now()
+        leader: Leader | None = None
+        try:
+            while True:
+                try:
+                    leader = self._find_leader()
+                    receipt = self._try_once(leader, started)
+                    break
+                except ObjectExistsError:
+                    found = self._own_receipt()
+                    if found is None:
+                        raise
+                    return Taken(receipt=found, tries=self.tries, found=True)
+                except (SnapshotError, ArchiveError) as error:
+                    self._stop.check()
+                    if not error.transient or self.tries >= self._patience.tries:
+                        raise
+                    self._reporter.say(f"try {self.tries} failed ({error.why}); trying again")
+                    self._stop.wait(self._patience.pause)
+        finally:
+            self._revoke(leader)
+        return Taken(receipt=receipt, tries=self.tries, warnings=tuple(self._warnings))
+
+    def _own_receipt(self) -> Receipt | None:
+        """The receipt that an earlier start of this run wrote, if its body is there, too."""
+        try:
+            receipt = read_receipt(self._store, self._order.key)
+            body = self._store.head(self._order.key)
+        except ObjectNotFoundError:
+            return None
+        if body.size != receipt.size:
+            raise StoredDiffersError(
+                f"find the backup {self._order.key}",
+                f"it has {body.size} bytes, its receipt says {receipt.size}",
+            )
+        return receipt
+
+    def _sweep(self) -> None:
+        """Clean up after runs that were killed; that it is not permitted harms nothing now."""
+        try:
+            swept = self._store.sweep(self._order.prefix)
+        except StorageError as error:
+            self._warnings.append(f"leftovers of killed runs were not looked for: {error.why}")
+        else:
+            if swept:
+                self._reporter.say(f"removed {swept} leftovers of runs that were killed")
+
+    def _find_leader(self) -> Leader:
+        """Ask until there is a leader, the patience ends, or the run must end."""
+        begun = self._clock.monotonic()
+        told = ""
+        while True:
+            try:
+                leader = self._bao.find_leader()
+            except LeaderError as error:
+                waited = self._clock.monotonic() - begun
+                pause = min(max(self._patience.pause, waited / 10), 5.0)
+                remaining = self._stop.remaining
+                out_of_time = remaining is not None and remaining <= pause
+                if not error.transient or waited >= self._patience.leader_wait or out_of_time:
+                    raise
+                if error.why != told:
+                    self._reporter.say(f"waiting for a leader: {error.why}")
+                    told = error.why
+                self._stop.wait(pause)
+            else:
+                self._reporter.say(f"the leader is {leader.address}, version {leader.version or 'unknown'}")
+                return leader
+
+    def _try_once(self, leader: Leader, started: datetime) -> Receipt:
+        self.tries += 1
+        if not self._logged_in:
+            self._bao.login(leader)
+            self._logged_in = True
+        reader = ArchiveReader()
+        stream = self._bao.snapshot(leader)
+        with closing(stream), self._stop.closing(stream.close):
+            self._reporter.say(f"streaming into {self._store.location}/{self._order.key}")
+            chunks = self._proven(stream, reader)
+            stored, contents = transfer(self._store, self._order.key, chunks, self._stop)
+        self._check(stored, contents)
+        return self._write_receipt(leader, contents, started)
+
+    def _proven(self, stream: SnapshotStream, reader: ArchiveReader) -> Iterator[bytes | Contents]:
+        """The stream's chunks, each read by the archive reader first; at the end, what it proved."""
+        try:
+            for chunk in stream:
+                self._stop.check()
+                reader.feed(chunk)
+                self._reporter.moved(reader.size)
+                yield chunk
+        except SnapshotError:
+            self._stop.check()  # the stream was closed because the run must end: say that instead
+            raise
+        contents = reader.finish()
+        self._refuse_to_overwrite()
+        yield contents
+
+    def _refuse_to_overwrite(self) -> None:
+        """Another start of this run may have finished meanwhile: its backup stays as it is."""
+        try:
+            self._store.head(receipt_key(self._order.key))
+        except ObjectNotFoundError:
+            return
+        raise ObjectExistsError(
+            f"complete {self._order.key}", "another start of this run finished first; its backup stays"
+        )
+
+    def _check(self, stored: Stored, contents: Contents) -> None:
+        """Ask the store what it has; read it all back when the order says so."""
+        doing = f"check {self._store.location}/{self._order.key}"
+        try:
+            head = self._store.head(self._order.key)
+            if head.size != contents.size:
+                raise StoredDiffersError(doing, f"{head.size} bytes stored, {contents.size} sent")
+            if stored.etag is not None and head.etag is not None and stored.etag != head.etag:
+                raise StoredDiffersError(doing, "another object took its place")
+            if self._order.verify is VerifyLevel.FULL:
+                self._reporter.say("reading it back")
+                again = read_whole(self._store, head, self._stop, self._reporter)
+                if again.sha256 != contents.sha256:
+                    raise StoredDiffersError(doing, "its SHA-256 is not that of what was sent")
+        except (StoredDiffersError, ArchiveError):
+            self._take_back()
+            raise
+
+    def _take_back(self) -> None:
+        """What is stored is not what was sent: it must not stay visible."""
+        try:
+            self._store.delete(self._order.key)
+        except StorageError as error:
+            self._warnings.append(f"{self._order.key} is not whole and could not be deleted: {error.why}")
+
+    def _write_receipt(self, leader: Leader, contents: Contents, started: datetime) -> Receipt:
+        finished = self._clock.now()
+        receipt = Receipt(
+            key=self._order.key,
+            size=contents.size,
+            sha256=contents.sha256,
+            started=started,
+            finished=finished,
+            slot=self._order.slot,
+            trigger=self._order.trigger,
+            cluster=identity_of(self._order.namespace, self._order.name, leader),
+            snapshot=contents.meta,
+            members=contents.members,
+            inventory=contents.inventory,
+            verification=Verification(level=self._order.verify, time=finished),
+            tool=f"bao-backup {__version__}",
+        )
+        where, body = receipt_key(self._order.key), encode_receipt(receipt)
+        try:
+            self._store.create(where, body)
+        except ObjectExistsError:
+            # Another start of this run wrote one just now, for the body that ours replaced.
+            self._store.delete(where)
+            self._store.create(where, body)
+        return receipt
+
+    def _revoke(self, leader: Leader | None) -> None:
+        """Give back the token; that this fails is worth a warning, not the backup."""
+        if leader is None or not self._logged_in:
+            return
+        try:
+            self._bao.revoke(leader)
+        except BaoBackupError as error:
+            self._warnings.append(f"the login token was not revoked: {error.why}")

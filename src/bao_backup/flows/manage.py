@@ -1,0 +1,43 @@
+"""One round of the manager for one cluster: observe, decide, write down, do."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from bao_backup.core.observed import AskHealth, ClearTrigger, Decision, Emit, ForgetRun, Observed, StartRun
+from bao_backup.core.step import step
+from bao_backup.ports import Clock, Runtime
+
+
+async def reconcile(runtime: Runtime, clock: Clock, uid: str) -> datetime | None:
+    """Do what is due for the cluster `uid`; answers when to look again (None: when told).
+
+    The status is written before anything is done. When somebody else wrote it meanwhile, nothing
+    is done, and the answer is at once: the next round observes anew.
+    """
+    observed, version = await runtime.observe(uid)
+    decision = step(observed, clock.now())
+    if any(isinstance(action, AskHealth) for action in decision.actions):
+        observed = replace(observed, health=await runtime.ask_health(uid))
+        decision = step(observed, clock.now())
+    if _changes(observed, decision) and not await runtime.save(uid, version, decision.status, decision.lock):
+        return clock.now()
+    for action in decision.actions:
+        match action:
+            case StartRun():
+                await runtime.start(uid, action)
+            case ForgetRun():
+                await runtime.forget(uid, action)
+            case ClearTrigger():
+                await runtime.clear_trigger(uid, action)
+            case Emit():
+                await runtime.emit(uid, action)
+            case AskHealth():
+                pass  # answered above
+    return decision.wake
+
+
+def _changes(observed: Observed, decision: Decision) -> bool:
+    return decision.status != observed.status or decision.lock != observed.lock

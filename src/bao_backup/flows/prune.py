@@ -1,0 +1,41 @@
+"""Retention: one LIST, a plan, and the deletions, receipt first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from bao_backup.core.errors import StorageError
+from bao_backup.core.model import RetentionOutcome
+from bao_backup.core.naming import catalogue, receipt_key
+from bao_backup.core.retention import Plan, RetentionPolicy, plan_retention
+from bao_backup.ports import Store
+
+
+def plan(store: Store, prefix: str, policy: RetentionPolicy, now: datetime) -> Plan:
+    """What the policy keeps and drops of the backups below `prefix`. Deletes nothing."""
+    return plan_retention(catalogue(store.list(prefix), prefix), policy, now)
+
+
+def carry_out(store: Store, plan_: Plan) -> RetentionOutcome:
+    """Delete what the plan drops. What the store refuses is told, and the rest still goes on.
+
+    The receipt goes first: a crash in between leaves an unproven body, never a receipt that
+    promises a body which is gone.
+    """
+    dropped: list[str] = []
+    failed: list[str] = []
+    for decision in plan_.dropped:
+        key = decision.backup.key
+        try:
+            _delete(store, (receipt_key(key), key))
+        except StorageError as error:
+            failed.append(f"{key}: {error.why}")
+        else:
+            dropped.append(key)
+    return RetentionOutcome(kept=len(plan_.kept) + len(failed), dropped=tuple(dropped), failed=tuple(failed))
+
+
+def _delete(store: Store, keys: Iterable[str]) -> None:
+    for key in keys:
+        store.delete(key)

@@ -1,0 +1,40 @@
+"""Reads a stored backup and its receipt, and proves the one against the other."""
+
+from __future__ import annotations
+
+from bao_backup.core.archive import ArchiveReader
+from bao_backup.core.errors import StoredDiffersError
+from bao_backup.core.model import Contents, Stored
+from bao_backup.core.naming import receipt_key
+from bao_backup.core.receipt import MAXIMUM_RECEIPT_SIZE, Receipt, decode_receipt
+from bao_backup.flows.stop import Stop
+from bao_backup.ports import Reporter, Store
+
+
+def read_receipt(store: Store, key: str) -> Receipt:
+    """The receipt of the backup `key`; ObjectNotFoundError when there is none."""
+    body = bytearray()
+    for chunk in store.get(receipt_key(key)):
+        body += chunk
+        if len(body) > MAXIMUM_RECEIPT_SIZE:
+            break
+    return decode_receipt(bytes(body), key)
+
+
+def read_whole(store: Store, stored: Stored, stop: Stop, reporter: Reporter) -> Contents:
+    """Read an object to its end, and prove it; ArchiveError when it is not one whole snapshot."""
+    reader = ArchiveReader()
+    for chunk in store.get(stored.key, etag=stored.etag):
+        stop.check()
+        reader.feed(chunk)
+        reporter.moved(reader.size)
+    return reader.finish()
+
+
+def compare(receipt: Receipt, contents: Contents) -> None:
+    """StoredDiffersError when what was read is not what the receipt promises."""
+    doing = f"compare {receipt.key} with its receipt"
+    if contents.size != receipt.size:
+        raise StoredDiffersError(doing, f"{contents.size} bytes, the receipt says {receipt.size}")
+    if contents.sha256 != receipt.sha256:
+        raise StoredDiffersError(doing, "its SHA-256 is not the receipt's")
