@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from bao_backup.core.errors import ConfigurationError, InternalError
 from bao_backup.core.model import Backup, Stored, Value
+from bao_backup.core.storage import check_prefix
 
 #: The kind of a backup that is taken before an upgrade.
 PRE_UPGRADE_KIND = "pre-upgrade"
@@ -70,15 +71,8 @@ def checked_path_prefix(path_prefix: str) -> str:
     Raises:
         ConfigurationError: `why` says what is expected.
     """
-    folder = path_prefix.strip("/")
-    segments = folder.split("/") if folder else []
-    if any(segment in {"", ".", ".."} for segment in segments):
-        raise _unusable(
-            "path prefix", path_prefix, "expected folders joined by single slashes, none of them . or .."
-        )
-    if "\\" in folder or not folder.isprintable():
-        raise _unusable("path prefix", path_prefix, "expected no backslash and no control character")
-    if len(folder.encode("utf-8", "replace")) > _LONGEST_PATH_PREFIX:
+    folder = check_prefix(path_prefix)
+    if len(folder.encode()) > _LONGEST_PATH_PREFIX:
         raise _unusable("path prefix", path_prefix, f"expected at most {_LONGEST_PATH_PREFIX} bytes")
     return folder
 
