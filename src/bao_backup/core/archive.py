@@ -59,7 +59,7 @@ class ArchiveReader:
         """Say that the stream ended; raises ArchiveError when it was not one whole archive."""
         if self._failure:
             raise self._failure
-        if not self._gzip.eof:
+        if not self._gzip.eof or not self._members.meta:
             raise ArchiveTruncatedError(READING, f"it ends after {self.size:,} bytes, {self._place}")
         return Contents(
             size=self.size,

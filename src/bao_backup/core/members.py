@@ -22,7 +22,7 @@ LIMITS = {META: 1 << 20, SUMS: 64 << 10, SEALED: 64 << 10}
 SUMS_LINE = re.compile(rb"([0-9a-f]{64})  ([ -~]{1,100})")
 SUFFRAGES = {0: "Voter", 1: "Nonvoter", 2: "Staging"}
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
 
 
 class RaftServer(
@@ -58,24 +58,17 @@ class SnapshotMembers:
 
     Attributes:
         digests: member name -> SHA-256, of those that have passed.
+        meta: what `meta.json` says, once it has passed.
         inventory: what reads `state.bin`.
     """
 
     def __init__(self, inventory: InventoryReader) -> None:
         self.inventory = inventory
         self.digests: dict[str, str] = {}
-        self._meta: SnapshotMeta | None = None
+        self.meta: SnapshotMeta | None = None
         self._name = ""
         self._digest = hashlib.sha256()
         self._body = bytearray()
-
-    @property
-    def meta(self) -> SnapshotMeta:
-        """What `meta.json` says, of a whole archive."""
-        missing = [name for name in MEMBERS if name not in self.digests]
-        if self._meta is None or missing:
-            raise ArchiveError(READING, f"it has no {missing[0]}")
-        return self._meta
 
     def begin(self, name: str, size: int) -> None:
         """Refuse a member that is not the next one, or is too large."""
@@ -86,8 +79,8 @@ class SnapshotMembers:
             raise ArchiveError(READING, f"it has {name} twice")
         if name != due:
             raise ArchiveError(READING, f"it has {name} where {due} belongs")
-        if name == STATE and self._meta and size != self._meta.size:
-            why = f"meta.json says that state.bin has {self._meta.size:,} bytes, the tar header {size:,}"
+        if name == STATE and self.meta and size != self.meta.size:
+            why = f"meta.json says that state.bin has {self.meta.size:,} bytes, the tar header {size:,}"
             raise ArchiveError(READING, why)
         if name in LIMITS and not 0 < size <= LIMITS[name]:
             raise ArchiveError(READING, f"{name} has {size:,} bytes, not 1 to {LIMITS[name]:,}")
@@ -108,16 +101,22 @@ class SnapshotMembers:
         body = bytes(self._body)
         self._body.clear()
         if self._name == META:
-            self._meta = read_meta(body)
+            self.meta = read_meta(body)
         elif self._name == SUMS:
             check_sums(read_sums(body), self.digests)
+
+    def close(self) -> None:
+        """Refuse an archive that ends with fewer members."""
+        for name in MEMBERS:
+            if name not in self.digests:
+                raise ArchiveError(READING, f"it has no {name}")
 
 
 def read_meta(body: bytes) -> SnapshotMeta:
     """Decode `meta.json`, each known field of its right type."""
     try:
         meta = msgspec.json.decode(body, type=RaftMeta)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ArchiveError(READING, f"meta.json does not decode: {error}") from error
     return SnapshotMeta(
         id=meta.id,

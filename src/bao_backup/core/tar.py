@@ -39,6 +39,10 @@ class Members(Protocol):
         """Its body is whole."""
         ...
 
+    def close(self) -> None:
+        """No further member comes."""
+        ...
+
 
 class TarReader:
     """Fed with a tar stream, tells `members` what passes; raises ArchiveError where it is wrong.
@@ -90,6 +94,7 @@ class TarReader:
     def _begin_end(self) -> None:
         if self._after_pax:
             raise ArchiveError(READING, "a PAX header has no member after it")
+        self._members.close()
         self.place = "inside its end blocks"
         self._zeros = BLOCK
         self._state = self._read_end
