@@ -122,7 +122,7 @@ class Backup(Part, frozen=True, kw_only=True):
         Meta(description="A slot that could not start for so long is given up; default: until the next."),
     ] = None
     active_deadline_seconds: Annotated[
-        int, Meta(ge=120, le=7 * 24 * 3600, description="How long one attempt may take.")
+        int, Meta(ge=10, le=7 * 24 * 3600, description="How long one attempt may take.")
     ] = 4 * 3600
     verify: Annotated[VerifyLevel, Meta(description="How the stored object is checked after its upload.")] = (
         VerifyLevel.HEAD

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from bao_backup.core.model import Trigger, Value
+from bao_backup.core.model import Trigger
 from bao_backup.core.naming import backup_key, cluster_prefix, run_name, short_id
 from bao_backup.core.observed import (
     Action,
@@ -23,35 +23,28 @@ from bao_backup.core.observed import (
     RunState,
     StartRun,
 )
-from bao_backup.core.outcome import fold_failure, fold_success, record_failure
+from bao_backup.core.outcome import fold_failure, fold_success
 from bao_backup.core.preflight import HEALTH_UNKNOWN, Blocked, preflight, problems_in_words
-from bao_backup.core.schedule import Schedule
-from bao_backup.core.spec import BackupSpec
 from bao_backup.core.status import (
     LOCK_HOLDER,
     Attempt,
     BackupStatus,
     Condition,
-    ObservedSchedule,
     OperationLock,
     Waiting,
     with_condition,
 )
+from bao_backup.core.wanted import (
+    Wanted,
+    follow_schedule,
+    give_up_at_of,
+    record_missed,
+    schedule_stopped,
+    wanted_now,
+)
 
 #: How soon a blocked slot is tried again, when nothing happens before.
 BLOCKED_AGAIN = timedelta(seconds=60)
-
-
-class Wanted(Value, frozen=True, kw_only=True):
-    """A run that is wanted now, if preflight allows it."""
-
-    slot: datetime
-    trigger: Trigger
-    number: int = 1
-    #: The value of the request, for a manual run.
-    request: str = ""
-    #: From here on the slot is given up.
-    give_up_at: datetime | None = None
 
 
 def step(observed: Observed, now: datetime) -> Decision:
@@ -60,14 +53,16 @@ def step(observed: Observed, now: datetime) -> Decision:
     status = replace(status, observed_generation=observed.generation)
     status, ended = _fold_run(observed, status, now)
     actions += ended
+    status, told = _tell_of_document(observed, status, now)
+    actions += told
     if observed.document is None or observed.document.spec.backup is None:
         return _without_schedule(observed, status, actions, now)
 
     schedule = observed.document.schedule
-    status = _follow_schedule(observed, observed.document.spec.backup, status, now)
-    status, missed = _record_missed(schedule, observed, status, now)
+    status = follow_schedule(observed, observed.document.spec.backup, status, now)
+    status, missed = record_missed(schedule, observed, status, now)
     actions += missed
-    wanted = _wanted(schedule, observed, status, now)
+    wanted = wanted_now(schedule, observed, status, now)
     wake = None if schedule_stopped(observed) else schedule.next_start(now)
     if wanted is not None:
         status, started, wake_wanted = _try_to_start(wanted, observed, status, now)
@@ -81,13 +76,6 @@ def step(observed: Observed, now: datetime) -> Decision:
         status, next_scheduled_backup=None if schedule_stopped(observed) else schedule.next_after(now)
     )
     return Decision(status=status, lock=_lock(observed, status, now), actions=actions, wake=wake)
-
-
-def schedule_stopped(observed: Observed) -> bool:
-    """Whether no slot counts now: suspended, or paused as a whole."""
-    document = observed.document
-    backup = document.spec.backup if document else None
-    return document is None or backup is None or backup.suspend or document.spec.paused
 
 
 # --- runs that ended ---------------------------------------------------------------------------
@@ -107,11 +95,11 @@ def _fold_run(
         if run.result is not None and run.result.succeeded:
             status, events = fold_success(status, attempt, run.result)
         else:
-            give_up_at = _give_up_at(observed, attempt)
+            give_up_at = give_up_at_of(observed, attempt)
             status, events = fold_failure(status, attempt, run, now=now, give_up_at=give_up_at)
         actions += (*events, ForgetRun(name=run.name))
     elif attempt is not None and attempt.retry_at is not None and not attempt.settled:
-        give_up_at = _give_up_at(observed, attempt)
+        give_up_at = give_up_at_of(observed, attempt)
         if give_up_at is None or now >= give_up_at:
             status = replace(status, attempt=replace(attempt, settled=True))
     leftovers = (r for r in observed.runs if r.ours and r.state is RunState.FINISHED and r.name != current)
@@ -128,96 +116,7 @@ def _start_of(attempt: Attempt) -> StartRun:
     )
 
 
-def _give_up_at(observed: Observed, attempt: Attempt) -> datetime | None:
-    """Until when a scheduled slot may be tried again; a manual run is never repeated by itself."""
-    if attempt.trigger is not Trigger.SCHEDULED or observed.document is None:
-        return None
-    if schedule_stopped(observed):
-        return None
-    return observed.document.schedule.deadline_of(attempt.slot, _starting_deadline(observed))
-
-
 # --- what is wanted now ------------------------------------------------------------------------
-
-
-def _starting_deadline(observed: Observed) -> timedelta | None:
-    backup = observed.document.spec.backup if observed.document else None
-    seconds = backup.starting_deadline_seconds if backup else None
-    return None if seconds is None else timedelta(seconds=seconds)
-
-
-def _follow_schedule(
-    observed: Observed, backup: BackupSpec, status: BackupStatus, now: datetime
-) -> BackupStatus:
-    """Count slots from the moment that a schedule is first seen, changed or resumed."""
-    status = _suspended_condition(observed, status, now)
-    if schedule_stopped(observed):
-        return replace(status, schedule=None)
-    seen = status.schedule
-    if seen is None or (seen.expression, seen.time_zone) != (backup.schedule, backup.time_zone):
-        fresh = ObservedSchedule(expression=backup.schedule, time_zone=backup.time_zone, since=now)
-        return replace(status, schedule=fresh)
-    return status
-
-
-def _handled_until(status: BackupStatus) -> datetime | None:
-    """The newest moment whose slots are dealt with; None while no slot counts."""
-    if status.schedule is None:
-        return None
-    last = status.last_attempt_scheduled_time
-    return max(status.schedule.since, last) if last else status.schedule.since
-
-
-def _newest_slot(schedule: Schedule, status: BackupStatus, now: datetime) -> datetime | None:
-    """The newest slot whose start has come, and that was neither attempted nor missed before."""
-    since = _handled_until(status)
-    return None if since is None else schedule.newest_started(since, now)
-
-
-def _record_missed(
-    schedule: Schedule, observed: Observed, status: BackupStatus, now: datetime
-) -> tuple[BackupStatus, tuple[Action, ...]]:
-    """Count a slot that no run could start for: a backup that was not made is a failure."""
-    since = _handled_until(status)
-    newest = _newest_slot(schedule, status, now)
-    if since is None or newest is None:
-        return status, ()
-    slot = newest
-    if now < schedule.deadline_of(newest, _starting_deadline(observed)):
-        earlier = schedule.latest_between(since, newest - timedelta(microseconds=1))
-        if earlier is None:
-            return status, ()
-        slot = earlier
-    waiting = status.waiting
-    if waiting is not None and waiting.slot == slot:
-        reason, why = waiting.reason, waiting.message
-    else:
-        reason, why = "SlotMissed", "nobody was there to start it"
-    message = f"the slot {slot:%Y-%m-%dT%H:%M:%SZ} was missed: {why}"
-    status = record_failure(status, reason, message, now, new_slot=True)
-    status = replace(status, last_attempt_scheduled_time=slot, waiting=None)
-    return status, (Emit(reason="BackupMissed", message=message, warning=True),)
-
-
-def _wanted(schedule: Schedule, observed: Observed, status: BackupStatus, now: datetime) -> Wanted | None:
-    """A person's request first, then the newest slot, then the retry of an earlier one."""
-    if observed.trigger and observed.trigger != status.accepted_trigger:
-        return Wanted(slot=now.replace(microsecond=0), trigger=Trigger.MANUAL, request=observed.trigger)
-    slot = _newest_slot(schedule, status, now)
-    if slot is not None:
-        give_up_at = schedule.deadline_of(slot, _starting_deadline(observed))
-        return Wanted(slot=slot, trigger=Trigger.SCHEDULED, give_up_at=give_up_at)
-    attempt = status.attempt
-    if attempt is not None and attempt.retry_at is not None and not attempt.settled:
-        give_up_at = _give_up_at(observed, attempt)
-        if give_up_at is not None and attempt.retry_at <= now < give_up_at:
-            return Wanted(
-                slot=attempt.slot,
-                trigger=attempt.trigger,
-                number=attempt.number + 1,
-                give_up_at=give_up_at,
-            )
-    return None
 
 
 def _try_to_start(
@@ -286,6 +185,28 @@ def _settle_trigger(observed: Observed) -> tuple[BackupStatus, tuple[Action, ...
     return replace(status, accepted_trigger=""), ()
 
 
+def _tell_of_document(
+    observed: Observed, status: BackupStatus, now: datetime
+) -> tuple[BackupStatus, tuple[Action, ...]]:
+    """A wrong document is told once; where an earlier one was right, that one stays in force."""
+    old = status.condition("DocumentValid")
+    if not observed.problems and old is None:
+        return status, ()
+    words = problems_in_words(observed)
+    kept = "; the last valid one stays in force" if words and observed.document is not None else ""
+    new = Condition(
+        type="DocumentValid",
+        status="False" if words else "True",
+        reason="InvalidDocument" if words else "Valid",
+        message=words + kept if words else "the document is valid",
+        last_transition_time=now,
+        observed_generation=status.observed_generation,
+    )
+    known = old is not None and (old.status, old.message) == (new.status, new.message)
+    events = () if known or not words else (Emit(reason=new.reason, message=new.message, warning=True),)
+    return with_condition(status, new), events
+
+
 def _without_schedule(
     observed: Observed, status: BackupStatus, actions: tuple[Action, ...], now: datetime
 ) -> Decision:
@@ -293,9 +214,6 @@ def _without_schedule(
     status = replace(status, next_scheduled_backup=None, waiting=None)
     if observed.document is None:
         blocked = Blocked(reason="InvalidDocument", message=problems_in_words(observed))
-        old = status.condition("BackupReady")
-        if old is None or (old.reason, old.message) != (blocked.reason, blocked.message):
-            actions += (Emit(reason=blocked.reason, message=blocked.message, warning=True),)
         status = _not_ready(status, blocked, now)
     return Decision(status=status, lock=_lock(observed, status, now), actions=actions)
 
@@ -308,23 +226,6 @@ def _not_ready(status: BackupStatus, blocked: Blocked, now: datetime) -> BackupS
             status="False",
             reason=blocked.reason,
             message=blocked.message,
-            last_transition_time=now,
-            observed_generation=status.observed_generation,
-        ),
-    )
-
-
-def _suspended_condition(observed: Observed, status: BackupStatus, now: datetime) -> BackupStatus:
-    stopped = schedule_stopped(observed)
-    if not stopped and status.condition("Suspended") is None:
-        return status
-    return with_condition(
-        status,
-        Condition(
-            type="Suspended",
-            status="True" if stopped else "False",
-            reason="Suspended" if stopped else "Scheduled",
-            message="no slot counts until it is resumed" if stopped else "the schedule is followed",
             last_transition_time=now,
             observed_generation=status.observed_generation,
         ),

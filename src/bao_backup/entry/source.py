@@ -56,14 +56,14 @@ def load_settings(config: Path | None, cluster: str | None, secrets: Path | None
         return from_environment(os.environ)
     from bao_backup.adapters.documents import document_files, read_documents
     from bao_backup.core.from_document import settings_from_document
-    from bao_backup.core.spec import OpenBaoCluster, is_cluster, parse_cluster
+    from bao_backup.core.spec import CLUSTER_KIND, OpenBaoCluster, parse_cluster
 
     wanted = _split(cluster) if cluster else None
     found: list[OpenBaoCluster] = []
     names: list[str] = []
     for file in document_files(config):
         for document in read_documents(file):
-            if not is_cluster(document.content):
+            if document.content.get("kind") != CLUSTER_KIND:
                 continue
             name = _name_of(document.content)
             names.append("/".join(name))
