@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import PurePath
 from typing import NamedTuple
 
 from bao_backup.core import errors
@@ -59,7 +58,7 @@ class Disk:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.location = PurePath(path).as_uri()
+        self.location = f"file://{path}"
 
     @contextmanager
     def doing(self, verb: str, key: str = "") -> Iterator[None]:

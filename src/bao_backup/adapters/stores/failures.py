@@ -132,6 +132,8 @@ BY_STATUS: Mapping[int, Meaning] = {
     507: _FULL,
 }
 
+_OTHER = Meaning(StorageError, "the store refused it or did not answer as it should")
+
 _UNTRUSTED = Meaning(errors.StorageUntrustedError, "its certificate does not verify", _TRUST)
 
 #: Words of the dump, searched in this order: names of errors of Rust, hyper, reqwest and rustls.
@@ -188,18 +190,25 @@ class Translator:
 
     def translate(self, error: BaseException, verb: str, key: str = "") -> BaoBackupError:
         """Say what `error` means; the library's own words go into the details."""
-        doing = f"{verb} {self._location}/{key}" if key else f"{verb} {self._location}"
-        text = str(error)
+        doing, text = self.named(verb, key), str(error)
         details = self.redact(text)[:MAX_DETAILS]
         if not isinstance(error, tuple(BY_CLASS)) or isinstance(error, DEFECTS):
             return InternalError(
                 doing, f"the storage library failed ({type(error).__name__})", details=details
             )
         status, code = _found(_STATUS, text), _found(_CODE, text)
-        meaning = _meaning(error, status, code, text)
-        said = " ".join(part for part in (status, code) if part)
-        why = f"{meaning.why} ({said})" if said else meaning.why
-        return meaning.type(doing, why, hint=meaning.hint, details=details)
+        return _error(doing, _meaning(error, status, code, text), status, code, details)
+
+    def answered(self, status: int, text: str, verb: str, key: str = "") -> StorageError:
+        """Say what an answer of the store means that did not come through the library."""
+        code = _found(_CODE, text)
+        meaning = BY_CODE.get(code) or _by_status(str(status))
+        details = self.redact(text)[:MAX_DETAILS]
+        return _error(self.named(verb, key), meaning, str(status), code, details)
+
+    def named(self, verb: str, key: str = "") -> str:
+        """What is being done, and on what."""
+        return f"{verb} {self._location}/{key}" if key else f"{verb} {self._location}"
 
     def redact(self, text: str) -> str:
         """Take out signatures, keys and tokens."""
@@ -225,11 +234,18 @@ def _meaning(error: BaseException, status: str, code: str, text: str) -> Meaning
     if by_class is not None:
         return by_class
     if status:
-        return BY_STATUS.get(int(status)) or (_UNAVAILABLE if status >= "500" else _OTHER)
+        return _by_status(status)
     for words, meaning in BY_WORDS:
         if words in text:
             return meaning
     return _OTHER
 
 
-_OTHER = Meaning(StorageError, "the store refused it or did not answer as it should")
+def _by_status(status: str) -> Meaning:
+    return BY_STATUS.get(int(status)) or (_UNAVAILABLE if status >= "500" else _OTHER)
+
+
+def _error(doing: str, meaning: Meaning, status: str, code: str, details: str) -> StorageError:
+    said = " ".join(part for part in (status, code) if part)
+    why = f"{meaning.why} ({said})" if said else meaning.why
+    return meaning.type(doing, why, hint=meaning.hint, details=details)

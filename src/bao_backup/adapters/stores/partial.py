@@ -10,7 +10,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 from contextlib import suppress
 
 from bao_backup.adapters.stores.disk import FILE_MODE
@@ -83,7 +82,7 @@ def remove_if_dead(folder: int, name: str) -> bool:
 
 def _new(folder: int) -> tuple[str, int]:
     while True:
-        name = f".bao-backup-{secrets.token_hex(8)}.partial"
+        name = f".bao-backup-{os.urandom(8).hex()}.partial"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(name, flags, FILE_MODE, dir_fd=folder)
         # A sweep may have seen it in the instant before it was locked, and taken it for dead.

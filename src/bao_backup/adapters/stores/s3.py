@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
@@ -11,8 +12,9 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from obstore.store import S3Store
 
-from bao_backup.adapters.stores.cloud import CloudStore, Place
+from bao_backup.adapters.stores.cloud import CloudStore, Place, Sweep
 from bao_backup.adapters.stores.failures import Translator
+from bao_backup.adapters.stores.uploads import Bucket, Keys, Uploads
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.storage import StoreSettings
 
@@ -24,6 +26,8 @@ DEFAULT_REGION = "us-east-1"
 ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 #: A port on which nothing listens: the machine's own identity is never asked for behind our back.
 NOBODY = "http://127.0.0.1:9"
+#: Seconds for each request of a sweep: it is a courtesy, and must not hold up a backup for long.
+SWEEP_TIMEOUT = 10.0
 SECRETS = ("accessKeyId", "secretAccessKey", "sessionToken")
 
 
@@ -58,7 +62,33 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
             # Given this way, no variable of the environment gets mixed in, AWS_SESSION_TOKEN for one.
             credential_provider=(lambda: keys) if keys is not None else None,
         )
-    return CloudStore(Place(store, location, translator, lambda _prefix: 0), settings)
+    return CloudStore(Place(store, location, translator, _sweep(settings, credentials, translator)), settings)
+
+
+def _sweep(settings: StoreSettings, credentials: Mapping[str, str], translator: Translator) -> Sweep:
+    key, secret = credentials.get("accessKeyId"), credentials.get("secretAccessKey")
+    if not key or not secret:
+        # What a role's killed uploads leave is for the bucket's own rule, AbortIncompleteMultipartUpload.
+        return lambda _prefix: 0
+    keys = Keys(key, secret, credentials.get("sessionToken"))
+    region = _region(settings, credentials)
+    endpoint = settings.endpoint or f"https://s3.{region}.amazonaws.com"
+    url, in_host = bucket_url(endpoint, settings.bucket, path_style=settings.path_style)
+    place = url if in_host else f"{url}/{settings.bucket}"
+    authority = credentials.get("caCert")
+    # Reading all CAs of the system takes 20 ms, so it is done only when there is a sweep.
+    bucket = Bucket(place, region, lambda: _context(settings, authority), SWEEP_TIMEOUT)
+    return Uploads(bucket, keys, translator, settings.dead_after).sweep
+
+
+def _context(settings: StoreSettings, authority: str | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if authority:
+        context.load_verify_locations(cadata=authority)
+    if settings.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _check(settings: StoreSettings, doing: str) -> None:
@@ -95,16 +125,16 @@ def split_endpoint(endpoint: str) -> SplitResult:
     return parts
 
 
-def bucket_url(settings: StoreSettings) -> tuple[str, bool]:
+def bucket_url(endpoint: str, bucket: str, *, path_style: bool) -> tuple[str, bool]:
     """The URL to give to the library, and whether the bucket is part of its host.
 
     An IP address, and a bucket whose name has dots (no certificate fits it), need the path style.
     """
-    parts = split_endpoint(settings.endpoint)
+    parts = split_endpoint(endpoint)
     host = parts.hostname or ""
-    if settings.path_style or "." in settings.bucket or _is_address(host) or host == "localhost":
-        return settings.endpoint.rstrip("/"), False
-    url = parts._replace(netloc=f"{settings.bucket}.{parts.netloc}")
+    if path_style or "." in bucket or _is_address(host) or host == "localhost":
+        return endpoint.rstrip("/"), False
+    url = parts._replace(netloc=f"{bucket}.{parts.netloc}")
     return urlunsplit(url).rstrip("/"), True
 
 
@@ -118,15 +148,21 @@ def _is_address(host: str) -> bool:
 
 def _address(settings: StoreSettings, credentials: Mapping[str, str]) -> S3Config:
     config: S3Config = {
-        "region": settings.region or credentials.get("region") or DEFAULT_REGION,
+        "region": _region(settings, credentials),
         # Not every store that speaks S3 can delete several at once, and only one at a time says why not.
         "disable_bulk_delete": True,
         "metadata_endpoint": NOBODY,
         "virtual_hosted_style_request": not settings.path_style and "." not in settings.bucket,
     }
     if settings.endpoint:
-        config["endpoint"], config["virtual_hosted_style_request"] = bucket_url(settings)
+        config["endpoint"], config["virtual_hosted_style_request"] = bucket_url(
+            settings.endpoint, settings.bucket, path_style=settings.path_style
+        )
     return config
+
+
+def _region(settings: StoreSettings, credentials: Mapping[str, str]) -> str:
+    return settings.region or credentials.get("region") or DEFAULT_REGION
 
 
 def _static_keys(settings: StoreSettings, credentials: Mapping[str, str], doing: str) -> S3Credential | None:
