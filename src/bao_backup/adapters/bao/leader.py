@@ -1,0 +1,140 @@
+"""Find the active node: ask all addresses at once for `sys/health`, and take the one that says so."""
+
+from __future__ import annotations
+
+import http.client
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from bao_backup.adapters.bao.connection import Connection, Place, Reply, call, explain
+from bao_backup.core.connection import BaoSettings, Endpoint
+from bao_backup.core.errors import LeaderError, ServerUntrustedError
+from bao_backup.core.model import Leader
+
+#: https://openbao.org/api-docs/system/health/ ; 530 is Vault's, for a node that Raft has removed.
+_STATES = {
+    429: "standby",
+    472: "DR secondary",
+    473: "performance standby",
+    501: "not initialised",
+    503: "sealed",
+    530: "removed from the cluster",
+}
+_DOING = "find the active node of the cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The IP addresses that the host of an address has."""
+
+    place: Place
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came of asking one place."""
+
+    place: Place
+    said: str
+    leader: Leader | None = None
+    #: It spoke HTTP with us, whatever it said.
+    answered: bool = False
+    #: Its certificate does not verify.
+    untrusted: bool = False
+
+
+_Reports = queue.SimpleQueue[_Found | _Answer]
+
+
+def find_leader(endpoints: Sequence[Endpoint], settings: BaoSettings, context: ssl.SSLContext) -> Leader:
+    """Ask every address, each of its IP addresses, at the same time; the first active one counts.
+
+    Raises LeaderError with what each one said, or ServerUntrustedError when none of them spoke with
+    us and a certificate was the cause at one of them at least.
+    """
+    answers: list[_Answer] = []
+    for answer in _ask_all(endpoints, settings, context):
+        if answer.leader is not None:
+            return answer.leader
+        answers.append(answer)
+    answers.sort(key=lambda answer: endpoints.index(answer.place.endpoint))
+    said = ", ".join(f"{answer.place} {answer.said}" for answer in answers)
+    if any(answer.untrusted for answer in answers) and not any(answer.answered for answer in answers):
+        raise ServerUntrustedError(_DOING, said)
+    raise LeaderError(_DOING, said)
+
+
+def _ask_all(
+    endpoints: Sequence[Endpoint], settings: BaoSettings, context: ssl.SSLContext
+) -> Iterator[_Answer]:
+    """Give the answers as they come; who has not answered after all waiting did not answer.
+
+    The threads are daemons: one that hangs in the resolver never keeps the program from ending.
+    """
+    reports: _Reports = queue.SimpleQueue()
+    waiting = {Place(endpoint) for endpoint in endpoints}
+    for place in waiting:
+        threading.Thread(target=_look_up, args=(place, reports), daemon=True).start()
+    patience = 3 * settings.connect_seconds  # for the look-up, for connecting, for the answer
+    end = time.monotonic() + patience
+    while waiting:
+        try:
+            report = reports.get(timeout=max(0.0, end - time.monotonic()))
+        except queue.Empty:
+            break
+        waiting.discard(report.place)
+        if isinstance(report, _Answer):
+            yield report
+            continue
+        waiting.update(report.places)
+        for place in report.places:
+            threading.Thread(target=_ask, args=(place, settings, context, reports), daemon=True).start()
+    for place in waiting:
+        yield _Answer(place, f"no answer within {patience:g} s")
+
+
+def _look_up(place: Place, reports: _Reports) -> None:
+    endpoint = place.endpoint
+    try:
+        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # UnicodeError: a name that DNS cannot carry
+        reports.put(_Answer(place, "its name does not resolve"))
+        return
+    addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
+    reports.put(_Found(place, tuple(Place(endpoint, address) for address in addresses)))
+
+
+def _ask(place: Place, settings: BaoSettings, context: ssl.SSLContext, reports: _Reports) -> None:
+    try:
+        reports.put(_judge(place, call(Connection(place, settings, context), "GET", "/v1/sys/health")))
+    except ServerUntrustedError as error:
+        reports.put(_Answer(place, error.why, untrusted=True))
+    except (OSError, http.client.HTTPException) as error:
+        reports.put(_Answer(place, explain(error, settings.connect_seconds)))
+
+
+def _judge(place: Place, reply: Reply) -> _Answer:
+    """Read an answer of `sys/health`: its status says the state, its body who it is."""
+    health = reply.decode()
+    if reply.status == 200 and health.get("sealed") is False and health.get("standby") is False:
+        leader = Leader(
+            address=place.endpoint.address,
+            ip=place.ip,
+            version=str(health.get("version", "")),
+            cluster_id=str(health.get("cluster_id", "")),
+            cluster_name=str(health.get("cluster_name", "")),
+        )
+        return _Answer(place, "active", leader, answered=True)
+    if reply.status == 200:
+        said = "answers 200, but not as OpenBao does"
+    elif reply.status == 400 and not place.endpoint.tls:
+        said = "answers 400 (it may want https)"
+    else:
+        said = _STATES.get(reply.status, f"answers {reply.status}")
+    return _Answer(place, said, answered=True)

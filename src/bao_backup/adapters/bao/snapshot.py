@@ -1,0 +1,163 @@
+"""Read a snapshot as it arrives: fresh chunks, a stall limit, and never a quiet early end."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+from collections.abc import Iterator
+
+from bao_backup.adapters.bao.connection import Connection, Reply, explain, headers
+from bao_backup.adapters.bao.login import not_serving
+from bao_backup.core.errors import (
+    LeaderLostError,
+    SnapshotCutOffError,
+    SnapshotDeniedError,
+    SnapshotError,
+    SnapshotStalledError,
+)
+
+PATH = "/v1/sys/storage/raft/snapshot"
+_CHUNK = 1 << 20
+_ANSWER_LIMIT = 1 << 16
+
+
+class HttpSnapshot:
+    """The stream of one snapshot call. Its head was 200; iterate it once, or close it."""
+
+    def __init__(
+        self, doing: str, stream: socket.socket, response: http.client.HTTPResponse, stall_seconds: float
+    ) -> None:
+        self._doing = doing
+        self._socket = stream
+        self._response = response
+        self._stall_seconds = stall_seconds
+        self._received = 0
+        self._lock = threading.Lock()
+        self._closed = False
+        self._reading = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Fresh chunks of at most 1 MiB; all but the last one are of 1 MiB.
+
+        Raises SnapshotStalledError, SnapshotCutOffError, and SnapshotError for an empty body.
+        """
+        with self._lock:
+            self._reading = True
+        buffer = bytearray(_CHUNK)
+        view = memoryview(buffer)
+        try:
+            while count := self._read_into(buffer):
+                # A copy, since an upload may hold its chunks for long.
+                yield bytes(view[:count])
+        finally:
+            with self._lock:
+                self._reading = False
+                self._closed = True
+                self._release()
+        if not self._received:
+            raise SnapshotError(self._doing, "it sent an empty body")
+
+    def close(self) -> None:
+        """End the connection; a read under way in another thread ends at once."""
+        with self._lock:
+            self._closed = True
+            if self._reading:
+                self._shut_down()  # the reader releases it: a descriptor in use must not become free
+            else:
+                self._release()
+
+    def _read_into(self, buffer: bytearray) -> int:
+        """Fill the buffer; fewer bytes at the end of the body, and 0 after it."""
+        try:
+            count = self._response.readinto(buffer)
+        except TimeoutError as error:
+            why = f"no byte for {self._stall_seconds:g} s"
+            raise SnapshotStalledError(self._doing, f"{why}, after {self._received} bytes") from error
+        except http.client.IncompleteRead as error:
+            self._received += len(error.partial)
+            raise self._cut_off("the connection ended") from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise self._cut_off(_why(error)) from error
+        if self._closed:
+            raise self._cut_off("the connection ended")
+        self._received += count
+        if not count and self._response.length:  # http.client is silent where a length was announced
+            raise self._cut_off("the connection ended")
+        return count
+
+    def _cut_off(self, why: str) -> SnapshotCutOffError:
+        why = "this side closed the connection" if self._closed else why
+        return SnapshotCutOffError(self._doing, f"{why} after {self._received} bytes")
+
+    def _shut_down(self) -> None:
+        try:
+            # Not SSLSocket's own: that one takes the TLS state away under the reader's hands.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        except OSError:
+            return  # the other side was faster
+
+    def _release(self) -> None:
+        self._response.close()
+        self._socket.close()
+
+
+def _why(error: OSError | ValueError | http.client.HTTPException) -> str:
+    """A ValueError comes from a chunk's header that is none, or from a file that is closed already."""
+    return "the connection ended" if isinstance(error, ValueError) else explain(error, 0)
+
+
+def begin(connection: Connection, token: str, stall_seconds: float) -> HttpSnapshot:
+    """Ask for the snapshot, and give its stream once the answer's head is 200.
+
+    Raises SnapshotDeniedError, LeaderLostError, SnapshotStalledError or SnapshotError.
+    """
+    doing = f"read the snapshot of {connection.place}"
+    try:
+        connection.connect()
+    except OSError as error:
+        raise LeaderLostError(doing, explain(error, connection.settings.connect_seconds)) from error
+    stream_socket: socket.socket = connection.sock
+    try:
+        response = _ask(doing, connection, token, stall_seconds)
+    except BaseException:
+        connection.close()
+        raise
+    return HttpSnapshot(doing, stream_socket, response, stall_seconds)
+
+
+def _ask(doing: str, connection: Connection, token: str, stall_seconds: float) -> http.client.HTTPResponse:
+    connection.sock.settimeout(stall_seconds)
+    try:
+        connection.request("GET", PATH, headers=headers(token))
+        response = connection.getresponse()
+    except TimeoutError as error:
+        raise SnapshotStalledError(doing, explain(error, stall_seconds)) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise LeaderLostError(doing, explain(error, stall_seconds)) from error
+    try:
+        _check(doing, response)
+    except SnapshotError:
+        response.close()
+        raise
+    return response
+
+
+def _check(doing: str, response: http.client.HTTPResponse) -> None:
+    """Raise for every head that does not begin a snapshot."""
+    if response.status == 200:
+        kind = response.headers.get_content_type()
+        if kind != "application/gzip":
+            raise SnapshotError(doing, f"it sent {kind}, not a snapshot", hint="look for a proxy in between")
+        return
+    try:
+        reply = Reply(response.status, response.headers, response.read(_ANSWER_LIMIT))
+    except (OSError, http.client.HTTPException):
+        reply = Reply(response.status, response.headers, b"")
+    why = f"it answers {reply.describe()}"
+    if reply.status == 403:
+        hint = f"{SnapshotDeniedError.default_hint}, and the token must be of the root namespace"
+        raise SnapshotDeniedError(doing, why, hint=hint)
+    if not_serving(reply.status):
+        raise LeaderLostError(doing, why)
+    raise SnapshotError(doing, why)
