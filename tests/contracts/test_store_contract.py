@@ -1,0 +1,356 @@
+"""What every store promises: the port `Store`, held against each of them."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import pytest
+from tests.contracts.stores import Place
+
+from bao_backup.core.errors import (
+    BaoBackupError,
+    ConfigurationError,
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+)
+from bao_backup.ports import Store
+
+T = TypeVar("T")
+MIB = 1024 * 1024
+KEY = "backups/production/bao/2026-11-22T02-00-00Z-0123abcd.snap"
+
+
+def blocks(count: int, size: int = MIB, seed: int = 7) -> Iterator[bytes]:
+    """Fresh blocks that differ from one another and are the same each time."""
+    source = random.Random(seed)
+    for _ in range(count):
+        yield source.randbytes(size)
+
+
+def read(store: Store, key: str = KEY) -> bytes:
+    """A whole object."""
+    return b"".join(store.get(key))
+
+
+def keys(store: Store, prefix: str = "") -> list[str]:
+    """The keys that `list` gives."""
+    return [stored.key for stored in store.list(prefix)]
+
+
+def beside(look: Callable[[], T]) -> T:
+    """What another thread sees now: a source must not use the store that is reading it."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(look).result()
+
+
+# --- put ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "size"),
+    [(0, 0), (1, 0), (1, 1), (3, 0), (1, 5 * MIB), (13, MIB), (40, 300_001), (1, 12 * MIB)],
+)
+def test_put_and_get(store: Store, count: int, size: int) -> None:
+    """What is put is read back byte for byte."""
+    body = b"".join(blocks(count, size))
+    sent = store.put(KEY, blocks(count, size))
+    assert (sent.key, sent.size) == (KEY, len(body))
+    assert store.head(KEY).size == len(body)
+    assert read(store) == body
+
+
+def test_empty_chunk(store: Store) -> None:
+    """An empty chunk among others ends nothing."""
+    store.put(KEY, iter([b"one", b"", b"two"]))
+    assert read(store) == b"onetwo"
+
+
+def test_put_again(store: Store) -> None:
+    """The last put wins."""
+    store.put(KEY, blocks(2, seed=1))
+    store.put(KEY, iter([b"short"]))
+    assert read(store) == b"short"
+    assert keys(store) == [KEY]
+
+
+def test_etag(store: Store) -> None:
+    """put tells the etag that head and list tell."""
+    sent = store.put(KEY, blocks(6))
+    assert sent.etag
+    assert [sent.etag] * 2 == [store.head(KEY).etag, next(store.list("")).etag]
+
+
+class StopError(Exception):
+    """Something that is no error of the store."""
+
+
+@pytest.mark.parametrize(
+    "error", [StopError("here"), KeyboardInterrupt(), SystemExit(3), OSError(28, "full")]
+)
+@pytest.mark.parametrize("count", [0, 1, 8, 19])
+def test_source_raises(place: Place, count: int, error: BaseException) -> None:
+    """An exception of the source surfaces unchanged, and nothing is left, visible or not."""
+
+    def source() -> Iterator[bytes]:
+        yield from blocks(count)
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        place.store.put(KEY, source())
+    assert raised.value is error
+    assert keys(place.store) == []
+    assert list(place.hidden()) == []
+
+
+def test_aborted_put_again(store: Store) -> None:
+    """An aborted put leaves the object of before."""
+    store.put(KEY, iter([b"before"]))
+
+    def source() -> Iterator[bytes]:
+        yield from blocks(7)
+        raise StopError
+
+    with pytest.raises(StopError):
+        store.put(KEY, source())
+    assert read(store) == b"before"
+
+
+def test_put_under_way(place: Place) -> None:
+    """Nothing is visible before the end."""
+    seen: list[object] = []
+
+    def look() -> list[str]:
+        with pytest.raises(ObjectNotFoundError):
+            place.store.head(KEY)
+        return keys(place.store)
+
+    def source() -> Iterator[bytes]:
+        for block in blocks(16):
+            seen.append(beside(look))
+            yield block
+
+    place.store.put(KEY, source())
+    assert seen == [[]] * 16
+    assert keys(place.store) == [KEY]
+
+
+def test_sweep_meanwhile(place: Place) -> None:
+    """A sweep leaves an upload alone that is under way."""
+    swept: list[int] = []
+
+    def source() -> Iterator[bytes]:
+        for block in blocks(12):
+            yield block
+            swept.append(beside(lambda: place.store.sweep("") + place.store.sweep("backups/production")))
+
+    place.store.put(KEY, source())
+    assert sum(swept) == 0
+    assert len(read(place.store)) == 12 * MIB
+
+
+def test_puts_at_once(store: Store) -> None:
+    """Uploads run beside one another."""
+
+    def put(number: int) -> None:
+        store.put(f"many/{number}", blocks(7, seed=number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, range(4)))
+    for number in range(4):
+        assert read(store, f"many/{number}") == b"".join(blocks(7, seed=number))
+
+
+# --- create ------------------------------------------------------------------------------------
+
+
+def test_create_twice(place: Place) -> None:
+    """create writes only where nothing is, and leaves nothing behind when it may not."""
+    place.store.create(KEY, b"first")
+    with pytest.raises(ObjectExistsError):
+        place.store.create(KEY, b"second")
+    assert read(place.store) == b"first"
+    assert list(place.hidden()) == []
+
+
+def test_creates_at_once(place: Place) -> None:
+    """Of simultaneous creates exactly one succeeds."""
+    assert place.traits.exclusive_create
+    start = threading.Barrier(8)
+
+    def create(number: int) -> int | None:
+        start.wait()
+        try:
+            place.store.create(KEY, b"%d" % number)
+        except ObjectExistsError:
+            return None
+        return number
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [number for number in pool.map(create, range(8)) if number is not None]
+    assert [b"%d" % number for number in winners] == [read(place.store)]
+
+
+def test_create_empty(store: Store) -> None:
+    """An empty object can be created."""
+    store.create(KEY, b"")
+    assert (store.head(KEY).size, read(store)) == (0, b"")
+
+
+# --- get and head ------------------------------------------------------------------------------
+
+
+def test_chunks(store: Store) -> None:
+    """get gives chunks that are not large and stay as they are."""
+    store.put(KEY, blocks(20))
+    chunks = list(store.get(KEY))
+    assert max(map(len, chunks)) <= 2 * MIB
+    assert all(type(chunk) is bytes and chunk for chunk in chunks)
+    assert b"".join(chunks) == b"".join(blocks(20))
+
+
+def test_get_given_up(store: Store) -> None:
+    """A get that is given up does no harm."""
+    store.put(KEY, blocks(20))
+    chunks = store.get(KEY)
+    next(chunks)
+    chunks.close()  # type: ignore[attr-defined]  # all of them are generators
+    assert len(read(store)) == 20 * MIB
+
+
+def test_get_by_etag(store: Store) -> None:
+    """get of a named etag gives that object, or says that it is another one."""
+    etag = store.put(KEY, iter([b"first"])).etag
+    assert b"".join(store.get(KEY, etag=etag)) == b"first"
+    store.put(KEY, iter([b"other"]))
+    with pytest.raises(ObjectChangedError):
+        next(store.get(KEY, etag=etag))
+
+
+@pytest.mark.parametrize("key", [KEY, "backups", "backups/production/bao", f"{KEY}/below"])
+def test_missing(store: Store, key: str) -> None:
+    """What is not there is not found: deleted ones, folders, and what would be below a file."""
+    store.put(KEY, iter([b"x"]))
+    store.delete(KEY)
+    with pytest.raises(ObjectNotFoundError):
+        store.head(key)
+    with pytest.raises(ObjectNotFoundError):
+        next(store.get(key))
+
+
+def test_head(store: Store) -> None:
+    """head describes the object, its time in UTC."""
+    store.put(KEY, iter([b"x" * 1000]))
+    stored = store.head(KEY)
+    assert (stored.key, stored.size) == (KEY, 1000)
+    assert stored.modified.tzinfo is UTC
+    assert abs(datetime.now(UTC) - stored.modified) < timedelta(minutes=1)
+
+
+# --- list, delete, sweep -----------------------------------------------------------------------
+
+
+def test_prefix(store: Store) -> None:
+    """list takes a prefix as a folder, and gives keys in their order."""
+    for key in ("a/b/1", "a/b/2/3", "a/bc/1", "a/b-1", "a/b.snap", "ab"):
+        store.create(key, b"x")
+    assert keys(store, "a/b") == keys(store, "a/b/") == ["a/b/1", "a/b/2/3"]
+    assert keys(store, "a") == ["a/b-1", "a/b.snap", "a/b/1", "a/b/2/3", "a/bc/1"]
+    assert keys(store) == [*keys(store, "a"), "ab"]
+
+
+@pytest.mark.parametrize("prefix", ["missing", "missing/deeper", "a/b/1", "a/b/1/x"])
+def test_list_nothing(store: Store, prefix: str) -> None:
+    """Listing and sweeping where nothing is gives nothing."""
+    store.create("a/b/1", b"x")
+    assert keys(store, prefix) == []
+    assert store.sweep(prefix) == 0
+
+
+def test_list_pages(place: Place) -> None:
+    """More objects than fit on a page are listed, each once and in order."""
+    names = [f"many/{number % 3}/{number:05}" for number in range(place.many)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: place.store.create(name, b""), names))
+    assert keys(place.store, "many") == sorted(names)
+
+
+def test_delete(store: Store) -> None:
+    """delete removes one object; that there is none is no error."""
+    store.create("a/b", b"x")
+    store.create("a/c", b"x")
+    store.delete("a/b")
+    store.delete("a/b")
+    store.delete("never/was/there")
+    assert keys(store) == ["a/c"]
+
+
+# --- keys --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("with space/a b", "plus+and&and=", "percent%20and%", "hash#1", "question?x=y", "star*~^|<>{}[]`"),
+        *(
+            "ümläut/日本語/emoji-🗝",
+            "quote'\"",
+            "dots/..../.hidden",
+            "colon:at@comma,",
+            "back\\slash",
+            "n" * 255,
+        ),
+    ],
+)
+def test_keys(store: Store, key: str) -> None:
+    """A key is kept as it is, whatever its characters."""
+    store.put(key, iter([b"body"]))
+    assert keys(store) == [key]
+    assert store.head(key).key == key
+    assert read(store, key) == b"body"
+    store.delete(key)
+    assert keys(store) == []
+
+
+BAD_KEYS = ["", "/a", "a/", "a//b", ".", "..", "../a", "a/../../b", "a/./b", "a\nb", "a\0b", "n" * 256]
+
+
+@pytest.mark.parametrize("key", BAD_KEYS, ids=ascii)
+@pytest.mark.parametrize("method", ["put", "create", "get", "head", "delete"])
+def test_bad_keys(place: Place, key: str, method: str) -> None:
+    """A key that leaves the folder, or that not every store can hold, is refused."""
+    store = place.store
+    calls: dict[str, Callable[[], object]] = {
+        "put": lambda: store.put(key, iter([b"x"])),
+        "create": lambda: store.create(key, b"x"),
+        "get": lambda: list(store.get(key)),
+        "head": lambda: store.head(key),
+        "delete": lambda: store.delete(key),
+    }
+    with pytest.raises(ConfigurationError):
+        calls[method]()
+    assert keys(store) == []
+    assert list(place.hidden()) == []
+
+
+def test_bad_prefixes(store: Store) -> None:
+    """A prefix that leaves the folder is refused."""
+    for prefix in ("..", "a/../..", "a//b"):
+        with pytest.raises(ConfigurationError):
+            list(store.list(prefix))
+        with pytest.raises(ConfigurationError):
+            store.sweep(prefix)
+
+
+def test_error(store: Store) -> None:
+    """An error says what was tried, on what, and what to do next."""
+    with pytest.raises(BaoBackupError) as raised:
+        store.head(KEY)
+    assert store.location in raised.value.message
+    assert KEY in raised.value.doing
+    assert raised.value.hint
