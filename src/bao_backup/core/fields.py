@@ -12,6 +12,7 @@ from bao_backup.core.naming import is_object_name
 from bao_backup.core.schedule import Schedule
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SECRET_KEY = re.compile(r"[A-Za-z0-9._-]+")
 _MOUNT = re.compile(r"[^/\s]+(?:/[^/\s]+)*/?")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?|\[[0-9A-Fa-f:.]+\]")
 
@@ -26,6 +27,12 @@ def check_bucket(text: str) -> None:
     _require(
         _BUCKET.fullmatch(text) is not None, text, "expected a bucket's name: letters, digits, ., _ and -"
     )
+
+
+def check_secret_key(text: str) -> None:
+    """See that it is a key of a Secret, which is a file's name where Secrets are folders."""
+    right = _SECRET_KEY.fullmatch(text) is not None and text not in {".", ".."}
+    _require(right, text, "expected a key of a Secret: letters, digits, ., _ and -")
 
 
 def check_mount(text: str) -> None:

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from bao_backup.core.connection import parse_address
 from bao_backup.core.documents import Part, checked
-from bao_backup.core.fields import check_folder, check_host, check_object_name
+from bao_backup.core.fields import check_folder, check_host, check_object_name, check_secret_key
 
 
 class ServiceName(Part, frozen=True, kw_only=True):
@@ -24,7 +24,7 @@ class CaSecret(Part, frozen=True, kw_only=True):
     """A Secret that holds a CA."""
 
     name: Annotated[str, Meta(min_length=1), checked(check_object_name, "Name of the Secret.")]
-    key: Annotated[str, Meta(min_length=1, description="Key with the CA, PEM.")] = "ca.crt"
+    key: Annotated[str, Meta(min_length=1), checked(check_secret_key, "Key with the CA, PEM.")] = "ca.crt"
 
 
 class Connection(Part, frozen=True, kw_only=True):
