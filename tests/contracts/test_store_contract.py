@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 import pytest
+from tests.contracts.asking import KEY, MIB, StopError, beside, blocks, keys, read
 from tests.contracts.stores import Place
 
 from bao_backup.core.errors import (
-    BaoBackupError,
-    ConfigurationError,
     ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
 )
 from bao_backup.ports import Store
-
-T = TypeVar("T")
-MIB = 1024 * 1024
-KEY = "backups/production/bao/2026-11-22T02-00-00Z-0123abcd.snap"
-
-
-def blocks(count: int, size: int = MIB, seed: int = 7) -> Iterator[bytes]:
-    """Fresh blocks that differ from one another and are the same each time."""
-    source = random.Random(seed)
-    for _ in range(count):
-        yield source.randbytes(size)
-
-
-def read(store: Store, key: str = KEY) -> bytes:
-    """A whole object."""
-    return b"".join(store.get(key))
-
-
-def keys(store: Store, prefix: str = "") -> list[str]:
-    """The keys that `list` gives."""
-    return [stored.key for stored in store.list(prefix)]
-
-
-def beside(look: Callable[[], T]) -> T:
-    """What another thread sees now: a source must not use the store that is reading it."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(look).result()
-
 
 # --- put ---------------------------------------------------------------------------------------
 
@@ -80,14 +49,10 @@ def test_put_again(store: Store) -> None:
 
 
 def test_etag(store: Store) -> None:
-    """put tells the etag that head and list tell."""
+    """`put` tells the etag that head and list tell."""
     sent = store.put(KEY, blocks(6))
     assert sent.etag
     assert [sent.etag] * 2 == [store.head(KEY).etag, next(store.list("")).etag]
-
-
-class StopError(Exception):
-    """Something that is no error of the store."""
 
 
 @pytest.mark.parametrize(
@@ -170,7 +135,7 @@ def test_puts_at_once(store: Store) -> None:
 
 
 def test_create_twice(place: Place) -> None:
-    """create writes only where nothing is, and leaves nothing behind when it may not."""
+    """`create` writes only where nothing is, and leaves nothing behind when it may not."""
     place.store.create(KEY, b"first")
     with pytest.raises(ObjectExistsError):
         place.store.create(KEY, b"second")
@@ -206,7 +171,7 @@ def test_create_empty(store: Store) -> None:
 
 
 def test_chunks(store: Store) -> None:
-    """get gives chunks that are not large and stay as they are."""
+    """`get` gives chunks that are not large and stay as they are."""
     store.put(KEY, blocks(20))
     chunks = list(store.get(KEY))
     assert max(map(len, chunks)) <= 2 * MIB
@@ -224,7 +189,7 @@ def test_get_given_up(store: Store) -> None:
 
 
 def test_get_by_etag(store: Store) -> None:
-    """get of a named etag gives that object, or says that it is another one."""
+    """`get` of a named etag gives that object, or says that it is another one."""
     etag = store.put(KEY, iter([b"first"])).etag
     assert b"".join(store.get(KEY, etag=etag)) == b"first"
     store.put(KEY, iter([b"other"]))
@@ -244,7 +209,7 @@ def test_missing(store: Store, key: str) -> None:
 
 
 def test_head(store: Store) -> None:
-    """head describes the object, its time in UTC."""
+    """`head` describes the object, its time in UTC."""
     store.put(KEY, iter([b"x" * 1000]))
     stored = store.head(KEY)
     assert (stored.key, stored.size) == (KEY, 1000)
@@ -256,7 +221,7 @@ def test_head(store: Store) -> None:
 
 
 def test_prefix(store: Store) -> None:
-    """list takes a prefix as a folder, and gives keys in their order."""
+    """`list` takes a prefix as a folder, and gives keys in their order."""
     for key in ("a/b/1", "a/b/2/3", "a/bc/1", "a/b-1", "a/b.snap", "ab"):
         store.create(key, b"x")
     assert keys(store, "a/b") == keys(store, "a/b/") == ["a/b/1", "a/b/2/3"]
@@ -281,76 +246,10 @@ def test_list_pages(place: Place) -> None:
 
 
 def test_delete(store: Store) -> None:
-    """delete removes one object; that there is none is no error."""
+    """`delete` removes one object; that there is none is no error."""
     store.create("a/b", b"x")
     store.create("a/c", b"x")
     store.delete("a/b")
     store.delete("a/b")
     store.delete("never/was/there")
     assert keys(store) == ["a/c"]
-
-
-# --- keys --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "key",
-    [
-        *("with space/a b", "plus+and&and=", "percent%20and%", "hash#1", "question?x=y", "star*~^|<>{}[]`"),
-        *(
-            "ümläut/日本語/emoji-🗝",
-            "quote'\"",
-            "dots/..../.hidden",
-            "colon:at@comma,",
-            "back\\slash",
-            "n" * 255,
-        ),
-    ],
-)
-def test_keys(store: Store, key: str) -> None:
-    """A key is kept as it is, whatever its characters."""
-    store.put(key, iter([b"body"]))
-    assert keys(store) == [key]
-    assert store.head(key).key == key
-    assert read(store, key) == b"body"
-    store.delete(key)
-    assert keys(store) == []
-
-
-BAD_KEYS = ["", "/a", "a/", "a//b", ".", "..", "../a", "a/../../b", "a/./b", "a\nb", "a\0b", "n" * 256]
-
-
-@pytest.mark.parametrize("key", BAD_KEYS, ids=ascii)
-@pytest.mark.parametrize("method", ["put", "create", "get", "head", "delete"])
-def test_bad_keys(place: Place, key: str, method: str) -> None:
-    """A key that leaves the folder, or that not every store can hold, is refused."""
-    store = place.store
-    calls: dict[str, Callable[[], object]] = {
-        "put": lambda: store.put(key, iter([b"x"])),
-        "create": lambda: store.create(key, b"x"),
-        "get": lambda: list(store.get(key)),
-        "head": lambda: store.head(key),
-        "delete": lambda: store.delete(key),
-    }
-    with pytest.raises(ConfigurationError):
-        calls[method]()
-    assert keys(store) == []
-    assert list(place.hidden()) == []
-
-
-def test_bad_prefixes(store: Store) -> None:
-    """A prefix that leaves the folder is refused."""
-    for prefix in ("..", "a/../..", "a//b"):
-        with pytest.raises(ConfigurationError):
-            list(store.list(prefix))
-        with pytest.raises(ConfigurationError):
-            store.sweep(prefix)
-
-
-def test_error(store: Store) -> None:
-    """An error says what was tried, on what, and what to do next."""
-    with pytest.raises(BaoBackupError) as raised:
-        store.head(KEY)
-    assert store.location in raised.value.message
-    assert KEY in raised.value.doing
-    assert raised.value.hint
