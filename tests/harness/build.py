@@ -27,6 +27,7 @@ from tests.harness import toolchain
 from tests.harness.errors import HarnessError
 
 MODULES = Path(__file__).resolve().parent / "modules"
+STAMPS = ".stamps-v2"
 PROGRESS_EVERY = 15.0
 #: A cold build of all fills 5 GiB of Go's build cache and 5 GiB of its module cache, a warm one little.
 FREE_COLD = 12 << 30
@@ -78,47 +79,46 @@ def cache_folder() -> Path:
     return Path(base).absolute() / "bao-backup" / "servers" / "bin"
 
 
-def ready(name: str) -> Path | None:
-    """The binary of that name, if it is there and up to date."""
-    folder = cache_folder()
-    stamp = folder / ".stamps-v2" / name
-    binary = folder / name
-    if binary.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == TARGETS[name].stamp():
+def ready(target: Target) -> Path | None:
+    """The binary, if it is there and up to date."""
+    binary = cache_folder() / target.name
+    stamp = cache_folder() / STAMPS / target.name
+    if binary.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == target.stamp():
         return binary
     return None
 
 
 def binary(name: str, say: Callable[[str], None] = print) -> Path:
     """The binary of that name, built now if need be."""
-    found = ready(name)
-    if found:
-        return found
-    build([name], say)
+    build([TARGETS[name]], say, quiet=True)
     return cache_folder() / name
 
 
-def build(names: list[str], say: Callable[[str], None] = print) -> None:
-    """Build what is missing or out of date of `names`; the others go on when one fails.
+def build(targets: list[Target], say: Callable[[str], None] = print, *, quiet: bool = False) -> None:
+    """Build what is missing or out of date; when one fails, the others are built still.
 
-    Raises HarnessError, after all were tried, that names each failure with its log's end.
+    `quiet` says nothing of what is up to date. Raises HarnessError that names each failure with the end
+    of its log.
     """
-    missing = [name for name in names if not ready(name)]
-    for name in names:
-        if name not in missing:
-            say(f"{name}: up to date")
+    missing = []
+    for target in targets:
+        if not ready(target):
+            missing.append(target)
+        elif not quiet:
+            say(f"{target.name}: up to date")
     if not missing:
         return
     folder = cache_folder()
-    (folder / ".stamps-v2").mkdir(parents=True, exist_ok=True)
+    (folder / STAMPS).mkdir(parents=True, exist_ok=True)
     failures = []
     with locked(folder / ".lock", say):
-        for name in missing:
-            if ready(name):  # by the run that held the lock before
+        for target in missing:
+            if ready(target):  # by the run that held the lock before
                 continue
             try:
-                build_one(TARGETS[name], folder, say)
+                build_one(target, folder, say)
             except HarnessError as error:
-                say(f"{name}: FAILED")
+                say(f"{target.name}: FAILED")
                 failures.append(str(error))
     if failures:
         raise HarnessError("\n".join(failures))
@@ -131,14 +131,14 @@ def build_one(target: Target, folder: Path, say: Callable[[str], None]) -> None:
     check_space(folder, go)
     fresh = folder / f".{target.name}.new"
     command = [str(go), "build", "-v", "-tags", target.tags, "-ldflags", LDFLAGS, "-o", str(fresh)]
-    log = folder / ".stamps-v2" / f"{target.name}.log"
+    log = folder / STAMPS / f"{target.name}.log"
     started = time.monotonic()
     status = run_with_progress([*command, target.package], module, log, target.name, say)
     if status != 0:
         tail = "".join(f"\n    {line}" for line in read_lines(log)[-8:])
         raise HarnessError(f"{target.name}: go build ended with {status}; the end of {log}:{tail}")
     fresh.replace(folder / target.name)
-    (folder / ".stamps-v2" / target.name).write_text(target.stamp(), encoding="utf-8")
+    (folder / STAMPS / target.name).write_text(target.stamp(), encoding="utf-8")
     size = (folder / target.name).stat().st_size >> 20
     say(f"{target.name}: built in {time.monotonic() - started:.0f} s, {size} MiB")
 
@@ -215,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(TARGETS)}")
     try:
-        build(names or list(TARGETS), say_at_once)
+        build([TARGETS[name] for name in names or TARGETS], say_at_once)
     except HarnessError as error:
         print(error, file=sys.stderr)
         return 1

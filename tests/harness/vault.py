@@ -9,6 +9,7 @@ import base64
 import os
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -83,13 +84,12 @@ class VaultCluster:
         self.unseal(first)
         self.wait_for_leader()
         # A follower may vote once it was stable for so long; the default is 10 s.
-        self.ask("PUT", "sys/storage/raft/autopilot/configuration", {"server_stabilization_time": "1s"})
+        self.ask("PUT", "sys/storage/raft/autopilot/configuration", {"server_stabilization_time": "100ms"})
         self.ask("PUT", "sys/mounts/secret", {"type": "kv"})
         # They join now, so that their first try finds a leader: the next try is 2 s later.
         for node in rest:
             node.start()
-        for node in rest:
-            self.unseal(node)
+        self._unseal_all()
         wait_until("all nodes to vote", lambda: self.voters() == len(self.nodes), seconds=60, every=0.2)
 
     def stop(self) -> None:
@@ -102,8 +102,7 @@ class VaultCluster:
         for node in self.nodes:
             if not node.process.running:
                 node.start()
-        for node in self.nodes:
-            self.unseal(node)
+        self._unseal_all()
         self.wait_for_leader()
 
     # --- who leads -----------------------------------------------------------------------------
@@ -173,6 +172,11 @@ class VaultCluster:
             return node.unsealed
 
         wait_until(f"{node.name} to unseal", unsealed, seconds=60, log=node.process.log)
+
+    def _unseal_all(self) -> None:
+        # At the same time: each waits for its own join.
+        with ThreadPoolExecutor(len(self.nodes)) as pool:
+            list(pool.map(self.unseal, self.nodes))
 
     def _offer_key(self, node: VaultNode) -> bool:
         return node.request("PUT", "sys/unseal", {"key": self.unseal_key}).status == 200
@@ -248,8 +252,7 @@ class VaultCluster:
 
     def _serves_root(self) -> bool:
         # Some seconds after it took a snapshot a server reloads all, or seals itself.
-        for node in self.nodes:
-            self.unseal(node)
+        self._unseal_all()
         leader = self.find_leader()
         if leader is None:
             return False

@@ -68,6 +68,9 @@ class VaultNode:
             *('storage "raft" {', f"path = {_text(self.folder / 'data')}", f"node_id = {_text(self.name)}"),
             # The shortest election timeouts: a lost leader is replaced in seconds.
             "performance_multiplier = 1",
+            # How often a leader looks whether a node that joined may vote; the default is 10 s.
+            'autopilot_reconcile_interval = "500ms"',
+            'autopilot_update_interval = "250ms"',
             *(line for other in others for line in self._join(other)),
             "}",
         ]

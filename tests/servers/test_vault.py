@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
+from tests.harness import client
 from tests.harness.logins import (
     AUDIENCE,
     SUBJECT,
@@ -16,6 +18,7 @@ from tests.harness.logins import (
     enable_userpass,
 )
 from tests.harness.process import wait_until
+from tests.harness.proxy import ByteFault, ByteFaultKind, TcpProxy, Way
 from tests.harness.vault import VaultCluster
 from tests.harness.vault_node import ACTIVE, SEALED, STANDBY
 
@@ -53,14 +56,6 @@ def test_failover(vault_cluster: VaultCluster) -> None:
     assert old.health() == STANDBY
 
 
-def test_step_down(vault_cluster: VaultCluster) -> None:
-    """A leader that steps down becomes a standby, and another one leads."""
-    old = vault_cluster.leader()
-    vault_cluster.step_down()
-    wait_until("the leader to be a standby", lambda: old.health() == STANDBY, seconds=10)
-    assert vault_cluster.wait_for_leader() is not old
-
-
 def test_seal(vault_cluster: VaultCluster) -> None:
     """Sealed nodes say so, and are healed."""
     leader, standby = vault_cluster.leader(), vault_cluster.standbys()[0]
@@ -70,6 +65,35 @@ def test_seal(vault_cluster: VaultCluster) -> None:
     assert leader.health() == SEALED
     vault_cluster.heal()
     assert all(node.unsealed for node in vault_cluster.nodes)
+
+
+def test_leader_dies_in_mid_stream(vault_cluster: VaultCluster) -> None:
+    """A throttled snapshot breaks off when the leader is killed, since most of it is with the leader."""
+    vault_cluster.fill(6 << 20)
+    leader = vault_cluster.leader()
+    with TcpProxy(leader.url) as proxy:
+        proxy.throttle(1 << 20)
+        proxy.set(ByteFault(ByteFaultKind.WATCH, at=200_000))
+        connection = client.connect(proxy.url, leader.context)
+        connection.request("GET", f"/v1/{SNAPSHOT}", headers={"X-Vault-Token": vault_cluster.root_token})
+        response = connection.getresponse()
+        received = len(response.read(300_000))
+        assert proxy.reached.is_set()
+        vault_cluster.kill(leader)
+        proxy.throttle(None)
+        with pytest.raises((OSError, HTTPException)):
+            response.read()
+        connection.close()
+        assert received < proxy.passed[Way.DOWN] < 5 << 20
+    assert vault_cluster.wait_for_leader() is not leader
+
+
+def test_step_down(vault_cluster: VaultCluster) -> None:
+    """A leader that steps down becomes a standby, and another one leads."""
+    old = vault_cluster.leader()
+    vault_cluster.step_down()
+    wait_until("the leader to be a standby", lambda: old.health() == STANDBY, seconds=10)
+    assert vault_cluster.wait_for_leader() is not old
 
 
 def test_restore(vault: VaultCluster, tmp_path: Path) -> None:
