@@ -44,6 +44,7 @@ def backup_command(
 
     Nothing is visible in the store before it is whole. SIGTERM ends the run cleanly.
     """
+    _hold_claim()
     with reporter_for(quiet=quiet) as reporter:
         done = run_backup(
             lambda: load_settings(config, cluster, secrets),
@@ -61,3 +62,11 @@ def backup_command(
     else:
         click.echo(f"bao-backup: {done.reason}: {done.message}", err=True)
     return done.exit_code
+
+
+def _hold_claim() -> None:
+    """Started by an embedded manager: its claim on this run lasts as long as this process."""
+    if claim := os.environ.pop("BAO_BACKUP_RUN_CLAIM", ""):
+        from bao_backup.adapters.local.run_folder import hold_claim
+
+        hold_claim(int(claim))

@@ -1,0 +1,48 @@
+"""The manager's log: one line an event, as text or as JSON. Never a secret: it is told none."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import TextIO
+
+from bao_backup.core.errors import BaoBackupError, one_line
+
+
+class Log:
+    """Writes lines to a stream.
+
+    Args:
+        form: "text" or "json".
+        verbose: also the details of errors.
+        stream: standard error by default.
+    """
+
+    def __init__(self, form: str, *, verbose: bool = False, stream: TextIO | None = None) -> None:
+        self._form = form
+        self._verbose = verbose
+        self._stream = stream or sys.stderr
+
+    def say(
+        self,
+        message: str,
+        *,
+        cluster: str = "",
+        reason: str = "",
+        warning: bool = False,
+        error: BaoBackupError | None = None,
+    ) -> None:
+        """One event; `reason` is for machines."""
+        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        level = "warning" if warning else "info"
+        if self._form == "json":
+            fields = {"time": time, "level": level, "cluster": cluster, "reason": reason}
+            line = json.dumps({k: v for k, v in fields.items() if v} | {"message": one_line(message)})
+        else:
+            parts = (time, level.upper(), cluster, reason and f"{reason}:", one_line(message))
+            line = " ".join(part for part in parts if part)
+        print(line, file=self._stream, flush=True)
+        if self._verbose and error is not None and error.__cause__ is not None:
+            traceback.print_exception(error.__cause__, file=self._stream)

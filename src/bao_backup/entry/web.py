@@ -1,0 +1,95 @@
+"""`/healthz`, `/readyz` and `/metrics` of the embedded manager."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from bao_backup.adapters.local.database import Database
+from bao_backup.core.errors import BaoBackupError, ConfigurationError
+from bao_backup.entry.metrics import ClusterFigures, exposition
+
+#: A scraper that says nothing is let go after so long, in seconds.
+REQUEST_TIMEOUT = 10
+
+
+def figures_of(database_file: Path) -> list[ClusterFigures]:
+    """The figures of every cluster, from a connection of its own: any thread may ask."""
+    database = Database(database_file)
+    try:
+        return [
+            ClusterFigures(
+                namespace=row.namespace,
+                name=row.name,
+                status=row.status,
+                succeeded=row.succeeded,
+                failed=row.failed,
+                dropped=row.dropped,
+                running=row.status.attempt is not None and row.status.attempt.under_way,
+            )
+            for row in database.clusters()
+        ]
+    finally:
+        database.close()
+
+
+@contextmanager
+def serving_web(address: str, alive: Callable[[], bool], database_file: Path) -> Iterator[str]:
+    """Answer on `address` ("127.0.0.1:9090"; port 0 for a free one) while inside; gives the real one.
+
+    Raises ConfigurationError when the address is not one, or is in use.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        server = ThreadingHTTPServer((host.strip("[]"), int(port)), _handler(alive, database_file))
+    except (OSError, ValueError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "expected HOST:PORT"
+        raise ConfigurationError(f"listen on {address}", why, hint="choose another with --listen") from error
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, name="web", daemon=True)
+    thread.start()
+    try:
+        yield f"{server.server_address[0]!s}:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _handler(alive: Callable[[], bool], database_file: Path) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = REQUEST_TIMEOUT
+
+        def do_GET(self) -> None:
+            match self.path.partition("?")[0]:
+                case "/healthz" | "/readyz" if alive():
+                    self._answer(200, b"ok\n", "text/plain; charset=utf-8")
+                case "/healthz" | "/readyz":
+                    self._answer(503, b"the manager's loop does not go round\n", "text/plain; charset=utf-8")
+                case "/metrics":
+                    self._metrics()
+                case _:
+                    words = b"there are /healthz, /readyz and /metrics\n"
+                    self._answer(404, words, "text/plain; charset=utf-8")
+
+        def _metrics(self) -> None:
+            try:
+                body = exposition(lambda: figures_of(database_file))
+            except BaoBackupError as error:
+                self._answer(500, error.message.encode(), "text/plain; charset=utf-8")
+            else:
+                self._answer(200, body, "text/plain; version=0.0.4; charset=utf-8")
+
+        def _answer(self, status: int, body: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Say nothing of each probe."""
+
+    return Handler
