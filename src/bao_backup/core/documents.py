@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT, Meta, inspect
@@ -33,11 +33,14 @@ def checked(check: Check, description: str) -> Meta:
 class Part(Value, frozen=True, kw_only=True):
     """A part of a document: an object with known fields."""
 
+    #: Fields that decide about others: when one of them is wrong, `faults` is not asked.
+    decisive: ClassVar[tuple[str, ...]] = ()
+
     def faults(self) -> Iterable[tuple[str, str]]:
         """What is wrong between its fields: field ("" for the part itself) and what is expected.
 
-        It is asked only when each field that is no part itself is right; one that is a part and
-        wrong in itself looks as if it were absent.
+        Fields that are wrong in themselves look as if they were absent; what is said of a field
+        that was found wrong already is left out.
         """
         return ()
 
@@ -47,36 +50,46 @@ class Reading:
 
     def __init__(self, *, strict_below: Iterable[str]) -> None:
         """Unknown fields are wrong in the parts at these paths, and below them."""
-        self.problems: list[Problem] = []
+        #: path -> problem; one for each path, the first that is found
+        self._found: dict[str, Problem] = {}
         self._strict_below = tuple(strict_below)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is wrong so far."""
+        return tuple(self._found.values())
 
     def wrong(self, path: str, expected: str) -> None:
         """Note a problem."""
-        self.problems.append(Problem(path=path, expected=expected))
+        self._found.setdefault(path, Problem(path=path, expected=expected))
 
     def part(self, kind: type[P], value: object, path: str) -> P | None:
         """Read an object; None when it is wrong, which is noted then."""
         if not isinstance(value, Mapping):
             self.wrong(path, "expected an object with fields")
             return None
-        before = len(self.problems)
+        before = len(self._found)
         fields = _fields_of(kind)
         self._look_for_unknown(value, [field.encode_name for field in fields], path)
         found: dict[str, Any] = {}
-        leaves_are_right = True
+        may_judge = True
         for field in fields:
-            mark = len(self.problems)
-            found[field.name] = self._field(
-                field, value.get(field.encode_name), below(path, field.encode_name)
-            )
-            is_part = _part_of(field.type) is not None
-            leaves_are_right &= is_part or len(self.problems) == mark
-        if not leaves_are_right:
-            return None
-        part = kind(**found)
+            mark = len(self._found)
+            each = value.get(field.encode_name)
+            found[field.name] = self._field(field, each, below(path, field.encode_name))
+            if len(self._found) > mark:
+                found[field.name] = _default(field)
+                may_judge &= not _decides(kind, field)
+        if may_judge:
+            self._look_between(kind(**found), path)
+        return kind(**found) if len(self._found) == before else None
+
+    def _look_between(self, part: Part, path: str) -> None:
+        known = tuple(self._found)
         for name, expected in part.faults():
-            self.wrong(below(path, name), expected)
-        return part if len(self.problems) == before else None
+            place = below(path, name)
+            if not any(each == place or each.startswith((f"{place}.", f"{place}[")) for each in known):
+                self.wrong(place, expected)
 
     def _look_for_unknown(self, value: Mapping[Any, object], known: list[str], path: str) -> None:
         if not any(path == strict or path.startswith(f"{strict}.") for strict in self._strict_below):
@@ -94,8 +107,7 @@ class Reading:
             return self._value(field.type, value, path)
         if field.required:
             self.wrong(path, f"expected {_in_words(field.type)}, and it is missing")
-            return None
-        return field.default_factory() if field.default is NODEFAULT else field.default
+        return _default(field)
 
     def _value(self, kind: inspect.Type, value: object, path: str) -> object:
         match kind:
@@ -116,9 +128,9 @@ class Reading:
                 return self._plain(kind, value, path)
 
     def _checked(self, kind: inspect.Type, value: object, path: str, check: Check | None) -> object:
-        mark = len(self.problems)
+        mark = len(self._found)
         found = self._value(kind, value, path)
-        if check is not None and isinstance(found, str) and found and len(self.problems) == mark:
+        if check is not None and isinstance(found, str) and found and len(self._found) == mark:
             try:
                 check(found)
             except ConfigurationError as error:
@@ -151,11 +163,18 @@ def _fields_of(kind: type[Part]) -> tuple[inspect.Field, ...]:
     return described.fields
 
 
-def _part_of(kind: inspect.Type) -> inspect.StructType | None:
-    if isinstance(kind, inspect.Metadata):
-        return _part_of(kind.type)
-    members = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
-    return next((member for member in members if isinstance(member, inspect.StructType)), None)
+def _default(field: inspect.Field) -> object:
+    """What an absent field is; None for a required one."""
+    if field.default is not NODEFAULT:
+        return field.default
+    return None if field.default_factory is NODEFAULT else field.default_factory()
+
+
+def _decides(kind: type[Part], field: inspect.Field) -> bool:
+    """Whether nothing can be said between the fields while this one is wrong."""
+    bare = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
+    is_part = isinstance(bare, inspect.StructType)
+    return field.name in kind.decisive or (field.required and not is_part)
 
 
 def _leaf(kind: inspect.Type, value: object) -> object:

@@ -56,4 +56,4 @@ class Auth(Part, frozen=True, kw_only=True):
         if self.audience:
             yield "audience", "expected only with method jwt or kubernetes"
         if bool(self.secret) == bool(self.file):
-            yield "secretRef", f"expected either secretRef or file, for method {self.method}"
+            yield "", f"expected either secretRef or file, for method {self.method}"

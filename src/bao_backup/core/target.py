@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -60,7 +60,7 @@ class S3Options(Part, frozen=True, kw_only=True):
     def faults(self) -> Iterable[tuple[str, str]]:
         """A key needs an encryption that uses it."""
         if self.kms_key_id and self.sse not in {Encryption.KMS, Encryption.KMS_DSSE}:
-            yield "kmsKeyId", "expected only with sse aws:kms or aws:kms:dsse"
+            yield "sse", "expected aws:kms or aws:kms:dsse, since there is a kmsKeyId"
 
 
 class GcsOptions(Part, frozen=True, kw_only=True):
@@ -89,6 +89,8 @@ class WorkloadIdentity(Part, frozen=True, kw_only=True):
 
 class Target(Part, frozen=True, kw_only=True):
     """The bucket, container or folder that backups go to."""
+
+    decisive: ClassVar[tuple[str, ...]] = ("provider",)
 
     provider: Annotated[Provider, Meta(description="Kind of storage.")] = Provider.S3
     endpoint: Annotated[str, checked(check_endpoint, "URL of the service; empty: the provider's own.")] = ""
