@@ -6,7 +6,6 @@ its receipt is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 
@@ -28,7 +27,7 @@ from bao_backup.core.receipt import Receipt, Verification, encode_receipt, ident
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.flows.read import read_receipt, read_whole
 from bao_backup.flows.stop import Stop
-from bao_backup.flows.transfer import transfer
+from bao_backup.flows.transfer import Proven, transfer
 from bao_backup.ports import Bao, Clock, Reporter, SnapshotStream, Store
 
 
@@ -181,7 +180,7 @@ class BackupFlow:
         self._check(stored, contents)
         return self._write_receipt(leader, contents, started)
 
-    def _proven(self, stream: SnapshotStream, reader: ArchiveReader) -> Iterator[bytes | Contents]:
+    def _proven(self, stream: SnapshotStream, reader: ArchiveReader) -> Proven:
         """The stream's chunks, each read by the archive reader first; at the end, what it proved."""
         try:
             for chunk in stream:

@@ -1,59 +1,136 @@
-"""Moves proven chunks into the store in a thread of its own, so that signals are answered at once."""
+"""Moves proven chunks into the store: one thread reads and proves, one uploads, the caller waits.
+
+The waiting thread answers signals at once. The other two work at the same time, since what takes
+long in each (TLS, inflating, hashing, the store's requests) lets other threads run. The source is
+never read from inside the store's call: it may ask the store something, and a store's library need
+not bear to be entered twice.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 
+from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Contents, Stored
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Store
 
 #: How often the waiting thread looks whether the run must end, in seconds.
 LOOK_EVERY = 0.25
+#: Chunks, of at most 1 MiB each, that may wait for the upload.
+ROOM = 4
+
+#: Chunks, and as the last thing what was proven of them all.
+Proven = Generator[bytes | Contents, None, None]
 
 
-class _Upload(threading.Thread):
-    """`store.put` of the chunks; the last thing that comes is what was proven of them."""
+class _Handover:
+    """Chunks on their way from the thread that proves them to the one that uploads them."""
 
-    def __init__(self, store: Store, key: str, chunks: Iterator[bytes | Contents]) -> None:
-        super().__init__(name="upload", daemon=True)
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: deque[bytes] = deque()
+        self._ended = False
+        self._error: BaseException | None = None
+        self._taken = True
+
+    def put(self, chunk: bytes) -> bool:
+        """Hand a chunk over, when there is room; False when nobody takes any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._waiting) < ROOM or not self._taken)
+            self._waiting.append(chunk)
+            self._changed.notify_all()
+            return self._taken
+
+    def end(self, error: BaseException | None = None) -> None:
+        """No chunk comes any more; with an error, those that wait are not taken either."""
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
+
+    def refuse(self) -> None:
+        """The upload is over: let the other side stop."""
+        with self._changed:
+            self._taken = False
+            self._changed.notify_all()
+
+    def chunks(self) -> Iterator[bytes]:
+        """What was handed over, until its end; raises the error that it ended with."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._ended)
+                if self._error is not None:
+                    raise self._error
+                if not self._waiting:
+                    return
+                chunk = self._waiting.popleft()
+                self._changed.notify_all()
+            yield chunk
+
+
+class _Transfer:
+    """The two threads' work, and what came of it."""
+
+    def __init__(self, store: Store, key: str, chunks: Proven) -> None:
         self._store = store
         self._key = key
-        self._chunks = chunks
+        self._source = chunks
+        self._handover = _Handover()
         self.contents: Contents | None = None
         self.stored: Stored | None = None
         self.error: BaseException | None = None
 
-    def run(self) -> None:
+    def prove(self) -> None:
+        """Go through the source; its normal end is the only one that lets the upload complete."""
         try:
-            self.stored = self._store.put(self._key, self._bytes())
+            for chunk in self._source:
+                if not isinstance(chunk, bytes):
+                    self.contents = chunk
+                elif not self._handover.put(chunk):
+                    return
+            if self.contents is None:
+                raise InternalError("upload", "the chunks ended without proof of them")
+        except BaseException as error:  # noqa: BLE001 - the upload raises it, and so aborts itself
+            self._handover.end(error)
+        else:
+            self._handover.end()
+        finally:
+            self._source.close()
+
+    def upload(self) -> None:
+        """Put what is handed over into the store."""
+        try:
+            self.stored = self._store.put(self._key, self._handover.chunks())
         except BaseException as error:  # noqa: BLE001 - handed to the waiting thread, which raises it
             self.error = error
-
-    def _bytes(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            if isinstance(chunk, bytes):
-                yield chunk
-            else:
-                self.contents = chunk
+        finally:
+            self._handover.refuse()
 
 
-def transfer(
-    store: Store, key: str, chunks: Iterator[bytes | Contents], stop: Stop
-) -> tuple[Stored, Contents]:
+def transfer(store: Store, key: str, chunks: Proven, stop: Stop) -> tuple[Stored, Contents]:
     """Put the chunks under `key`; the chunks end with their proven Contents.
 
     Returns when the store has the whole object, or raises what ended it, after the upload was
-    aborted. A request to end is seen by the source at its next chunk; the source closes itself.
+    aborted. A request to end is seen by the source at its next chunk.
     """
-    upload = _Upload(store, key, chunks)
-    upload.start()
-    while upload.is_alive():
-        upload.join(LOOK_EVERY)
+    work = _Transfer(store, key, chunks)
+    proving, uploading = _start(work.prove, "prove"), _start(work.upload, "upload")
+    while uploading.is_alive():
+        uploading.join(LOOK_EVERY)
         if stop.error() is not None:
             stop.wake()
-    if upload.error is not None:
-        raise upload.error
-    assert upload.stored is not None and upload.contents is not None  # noqa: S101, PT018 - a normal end has both
-    return upload.stored, upload.contents
+    while proving.is_alive():  # the upload failed: the source may wait for a byte that is of no use now
+        stop.wake()
+        proving.join(LOOK_EVERY)
+    if work.error is not None:
+        raise work.error
+    assert work.stored is not None and work.contents is not None  # noqa: S101, PT018 - a normal end has both
+    return work.stored, work.contents
+
+
+def _start(work: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread
