@@ -1,0 +1,178 @@
+"""What is measured: each case gives a section of the report."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+
+import msgspec
+from tests.harness import build
+from tests.harness.vault import VaultCluster
+
+from bao_backup.core.connection import AuthMethod, BaoAuth
+from bench import usage
+from bench.archives import Shape
+from bench.contenders import AT_ONCE, PART, Source, python_alone
+from bench.report import Row, Section, mebibytes, seconds, size_in_words
+from bench.stage import Stage
+from bench.usage import Pair, median, ratio
+
+MIB = 1 << 20
+GIB = 1 << 30
+PEAK_LIMIT = 80
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How much is measured: sizes in bytes, and how often."""
+
+    runs: int
+    replay: int
+    memory: tuple[int, ...]
+    server: int
+    starts: int
+
+
+FULL = Plan(runs=5, replay=GIB, memory=(256 * MIB, GIB, 8 * GIB), server=512 * MIB, starts=15)
+#: For the test that the program runs: seconds, and figures that say little.
+QUICK = Plan(runs=1, replay=64 * MIB, memory=(64 * MIB, 256 * MIB), server=16 * MIB, starts=3)
+
+REPLAY = """\
+A snapshot archive is sent over TLS by a server that does nothing else, and goes into MinIO over
+plain HTTP. Ours finds the leader, logs in, verifies every checksum inside the archive and takes an
+inventory before it completes the upload, asks the store for what it has, writes a receipt and
+revokes its login. The peer, `curl | rclone rcat`, copies bytes. Packed archives are compressed as
+servers do it: values of 64 KiB stay as they are; among values of 1 KiB the keys are packed, and
+unpacking these costs zlib more than all the rest. Not packed ones show what the inventory alone
+costs."""
+MEMORY = "Peak memory of one run, by the size of the snapshot: it must not grow with it."
+SERVER = """\
+A snapshot of a real Vault goes into MinIO; `curl -o /dev/null` reads the same and throws it away.
+The server compresses while it sends, and is the slower side: what ours adds is the start, the login
+and the end of the upload."""
+START = """\
+How long the executor takes from its start until its first request to the server has arrived there,
+after the handshake of TLS and what it asks the store before."""
+
+Case = Callable[[Stage, Plan], Section]
+
+
+def replay(stage: Stage, plan: Plan) -> Section:
+    """A snapshot replayed over TLS into S3, against `curl | rclone rcat`."""
+    rows: list[Row] = []
+    for entry, bound in ((64 << 10, True), (1 << 10, False)):
+        for level, packed in ((6, "packed"), (0, "not packed")):
+            archive = stage.archive(Shape(plan.replay, entry, level))
+            with stage.replay(archive) as server:
+                source = stage.source(server)
+                stage.against_rclone(source, archive.size)  # warms caches up, and does not count
+                pairs = [stage.against_rclone(source, archive.size) for _ in range(plan.runs)]
+            what = f"{size_in_words(plan.replay)}, entries of {size_in_words(entry)}, {packed}"
+            rows += compared(what, pairs, bound=bound)
+            stage.say(what)
+    notes = (
+        (
+            f"Both upload parts of {PART} MiB, {AT_ONCE} at once (`--s3-chunk-size {PART}M "
+            f"--s3-upload-concurrency {AT_ONCE} --s3-no-check-bucket`); all else of rclone is as it comes."
+        ),
+        "The replay server and MinIO run on the same processors, for both alike.",
+    )
+    return Section("Replayed over TLS into S3", REPLAY, rows, notes)
+
+
+def compared(what: str, pairs: list[Pair], *, bound: bool) -> list[Row]:
+    """Wall time, processor time and memory of ours and the peer."""
+    mine, peer = [pair.ours for pair in pairs], [pair.peer for pair in pairs]
+    most = max(each.peak for each in mine)
+    return [
+        Row(
+            f"{what}: wall time",
+            seconds(median(mine, usage.wall)),
+            seconds(median(peer, usage.wall)),
+            ratio(pairs, usage.wall),
+            0.65 if bound else None,
+        ),
+        Row(
+            f"{what}: processor time",
+            seconds(median(mine, usage.processor)),
+            seconds(median(peer, usage.processor)),
+            ratio(pairs, usage.processor),
+            0.5 if bound else None,
+        ),
+        Row(
+            f"{what}: peak memory",
+            mebibytes(most),
+            mebibytes(median(peer, usage.peak)),
+            most / MIB,
+            PEAK_LIMIT,
+            " MiB",
+        ),
+    ]
+
+
+def memory(stage: Stage, plan: Plan) -> Section:
+    """Peak memory at several sizes."""
+    rows = []
+    peaks = []
+    for size in plan.memory:
+        archive = stage.archive(Shape(size, 64 << 10, 0))
+        with stage.replay(archive) as server:
+            peak = stage.back_up(stage.source(server), archive.size).peak
+        peaks.append(peak)
+        if size > plan.replay:
+            archive.file.unlink()
+        rows.append(Row(size_in_words(size), mebibytes(peak), "", peak / MIB, PEAK_LIMIT, " MiB"))
+        stage.say(f"memory at {size_in_words(size)}")
+    first, last = (size_in_words(plan.memory[index]) for index in (0, -1))
+    rows.append(
+        Row(f"growth from {first} to {last}", mebibytes(peaks[-1] - peaks[0]), "", peaks[-1] / peaks[0])
+    )
+    return Section("Memory", MEMORY, rows)
+
+
+def server(stage: Stage, plan: Plan) -> Section:
+    """From a real server, against curl that throws everything away."""
+    with VaultCluster(
+        stage.folder / "vault", build.binary("vault", stage.say), authority=stage.authority
+    ) as vault:
+        stage.say(f"writing {size_in_words(plan.server)} into Vault")
+        vault.fill(plan.server)
+        token = stage.folder / "login" / "token"
+        token.write_text(vault.root_token, encoding="ascii")
+        auth = BaoAuth(method=AuthMethod.TOKEN, token_file=str(token))
+        header = stage.header_file(vault.root_token)
+        source = Source(vault.addresses[0], stage.authority.ca_file, header, auth)
+        stage.against_curl(source)
+        pairs = [stage.against_curl(source) for _ in range(plan.runs)]
+    what = f"{size_in_words(plan.server)} in entries of 512 KiB"
+    mine, peer = [pair.ours for pair in pairs], [pair.peer for pair in pairs]
+    rows = [
+        Row(
+            f"{what}: wall time",
+            seconds(median(mine, usage.wall)),
+            seconds(median(peer, usage.wall)),
+            ratio(pairs, usage.wall),
+            1.05,
+        ),
+    ]
+    return Section("From a real server", SERVER, rows)
+
+
+def start(stage: Stage, plan: Plan) -> Section:
+    """From exec to the first request."""
+    archive = stage.archive(Shape(MIB, 64 << 10, 6))
+    starts, bare = [], []
+    with stage.replay(archive) as replayed:
+        source = stage.source(replayed)
+        for _ in range(plan.starts + 1):
+            begun = stage.back_up(source, archive.size).begun
+            starts.append((replayed.first_request_after(begun) - begun) / 1e9)
+            bare.append(stage.run(python_alone()).wall)
+    value, least = statistics.median(starts[1:]), statistics.median(bare[1:])
+    rows = [
+        Row("exec to the first request", seconds(value), "", value * 1000, 150, " ms"),
+        Row("for scale: `python -c pass`, exec to exit", "", seconds(least), least * 1000, None, " ms"),
+    ]
+    return Section("Start", START, rows)
+
+
+CASES: dict[str, Case] = {"replay": replay, "memory": memory, "server": server, "start": start}

@@ -1,0 +1,94 @@
+"""What programs used while they ran: wall time, processor time, peak memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+
+class ContenderError(Exception):
+    """A program that was to be measured failed, so there is nothing to measure."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Of one run of one or more programs: seconds, bytes, and nanoseconds of the monotonic clock."""
+
+    begun: int
+    wall: float
+    processor: float
+    #: The largest of the programs, not their sum.
+    peak: int
+
+
+def measure(commands: Sequence[Sequence[str | Path]], variables: Mapping[str, str], log: Path) -> Usage:
+    """Run a pipeline to its end. Raises ContenderError, with the log's end, when a program failed."""
+    order = {"commands": [[str(part) for part in command] for command in commands], "log": str(log)}
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(LAUNCHER)],
+        input=json.dumps(order),
+        env=os.environ | dict(variables),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ended = json.loads(done.stdout)
+    programs = ended["programs"]
+    failed = [
+        f"{command[0]} ended with {program['status']}"
+        for command, program in zip(order["commands"], programs, strict=True)
+        if program["status"] != 0
+    ]
+    if failed:
+        end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-10:]
+        raise ContenderError("\n    ".join(["; ".join(failed), *end]))
+    return Usage(
+        begun=ended["begun"],
+        wall=(ended["ended"] - ended["begun"]) / 1e9,
+        processor=sum(program["user"] + program["system"] for program in programs),
+        peak=max(program["peak"] for program in programs),
+    )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Ours and the peer's, one right after the other."""
+
+    ours: Usage
+    peer: Usage
+
+
+Figure = Callable[[Usage], float]
+
+
+def ratio(pairs: Iterable[Pair], figure: Figure) -> float:
+    """The median of the ratios ours / peer, taken pair by pair: the machine's drift falls out."""
+    return statistics.median(figure(pair.ours) / figure(pair.peer) for pair in pairs)
+
+
+def median(usages: Iterable[Usage], figure: Figure) -> float:
+    """The median of one figure."""
+    return statistics.median(map(figure, usages))
+
+
+def wall(usage: Usage) -> float:
+    """Seconds from the start of the first program to the end of the last one."""
+    return usage.wall
+
+
+def processor(usage: Usage) -> float:
+    """Seconds of processor time."""
+    return usage.processor
+
+
+def peak(usage: Usage) -> float:
+    """Bytes of memory at the most."""
+    return usage.peak
