@@ -61,11 +61,6 @@ TARGETS = {
         # "minimal" leaves the cloud's storage and login backends out: half the size and time.
         Target("vault", "vault", "github.com/hashicorp/vault", tags="minimal"),
         Target("rclone", "rclone", "github.com/rclone/rclone"),
-        Target(
-            "vault-plugin-auth-kubernetes",
-            "vault-auth-kubernetes",
-            "github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes",
-        ),
     )
 }
 

@@ -15,9 +15,14 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test's own, as the environment names it."""
-    monkeypatch.setenv("BAO_BACKUP_SERVERS", str(tmp_path / "cache" / "bin"))
-    return tmp_path / "cache" / "bin"
+    """A cache of this test's own, as the environment names it; a Go that came as a wheel is shared."""
+    wheel = build.cache_folder().parent / "go-wheel"
+    folder = tmp_path / "cache" / "bin"
+    folder.mkdir(parents=True)
+    if wheel.exists():
+        (folder.parent / "go-wheel").symlink_to(wheel)
+    monkeypatch.setenv("BAO_BACKUP_SERVERS", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -70,11 +75,8 @@ def test_one_at_a_time(hello: build.Target) -> None:
         run.start()
     for run in runs:
         run.join()
-    assert sorted(line.split(" in ")[0] for line in said) == [
-        "another build is under way: waiting for it",
-        "hello: building",
-        "hello: built",
-    ]
+    assert sum(line.startswith("hello: built in ") for line in said) == 1
+    assert "another build is under way: waiting for it" in said
 
 
 def test_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
