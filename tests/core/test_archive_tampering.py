@@ -8,8 +8,9 @@ import re
 import pytest
 from tests.core.archives import archive_of, parts, prove, refusal, sha256
 
+from bao_backup.core.archive import ArchiveReader
 from bao_backup.core.archive_writer import build_meta
-from bao_backup.core.errors import ArchiveTruncatedError
+from bao_backup.core.errors import ArchiveError, ArchiveTruncatedError
 
 RIGHT = parts()
 STATE = RIGHT["state.bin"]
@@ -168,6 +169,20 @@ def test_refused(name: str) -> None:
     assert re.fullmatch(why, error.why), error.why
     truncated = "the tar ends" in error.why
     assert isinstance(error, ArchiveTruncatedError) == truncated
+
+
+@pytest.mark.parametrize("more", [b"x", b"\0", WHOLE])
+def test_late_bytes(more: bytes) -> None:
+    """Bytes after the end are refused when they come later, too; nothing more is not."""
+    reader = ArchiveReader()
+    reader.feed(WHOLE)
+    reader.feed(b"")
+    contents = reader.finish()
+    with pytest.raises(ArchiveError, match="bytes follow the end of its gzip stream"):
+        reader.feed(more)
+    with pytest.raises(ArchiveError, match="bytes follow the end of its gzip stream"):
+        reader.finish()
+    assert contents == prove(WHOLE)
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,20 @@ def test_area(key: str, area: str) -> None:
     assert read(state).areas == (Area(name=area, entries=1, size=len(state)),)
 
 
+def test_bytes_behind_a_key() -> None:
+    """What follows a key in the stream is not taken for its end: here a length that is a slash."""
+    last = (b"k" * 40, b"123")
+    state = state_of([(b"sys/policy/a", b"v"), (b"sys/policy", b""), last])
+    assert state_of([last])[:1] == b"/"
+    inventory = read(state)
+    assert [(area.name, area.entries) for area in inventory.areas] == [
+        ("other", 1),
+        ("sys", 1),
+        ("sys/policy", 1),
+    ]
+    assert read(state, *[1] * len(state)) == inventory
+
+
 def test_many_mounts() -> None:
     """Beyond the limit of areas, mounts are counted as "other", and nothing is lost."""
     count = AREA_LIMIT + 500
@@ -116,7 +130,7 @@ def test_many_mounts() -> None:
         ([encrypted(5, version=1)], 5),
         ([encrypted(5, version=3)], 0),
         ([encrypted(5, size=27)], 0),
-        ([encrypted(2), b"\x0aL" + encrypted(9)], 2),
+        ([encrypted(2), b"\x0aLbC\2" + bytes(40)], 2),
         ([b'{"type":"shamir"}' + bytes(40)], 0),
     ],
 )

@@ -90,6 +90,10 @@ WRONG: dict[str, tuple[bytes, str]] = {
         with_tar(TAR + END[:BLOCK]),
         "its gzip stream is whole, but the tar ends inside its end blocks",
     ),
+    "an end block and a byte": (
+        with_tar(TAR + END[: BLOCK + 1]),
+        "its gzip stream is whole, but the tar ends inside its end blocks",
+    ),
     "a member cut off": (with_tar(TAR[:1600]), "its gzip stream is whole, but the tar ends inside state.bin"),
     "a block and a half at the end": (with_tar(TAR + END + bytes(1)), "it does not end at a whole block"),
     "one end block and more": (with_tar(TAR + END[:BLOCK] + TAR), "it goes on after its end block"),

@@ -91,20 +91,17 @@ class ArchiveReader:
             raise ArchiveError(READING, f"nothing can be unpacked from its first {HEADER_LIMIT:,} bytes")
 
     def _unpack(self, packed: memoryview | bytes) -> None:
-        unpack = self._gzip.decompress
-        while True:
+        # What zlib holds back with no input left comes with the next bytes: a trailer must follow.
+        while packed:
             try:
-                data = unpack(packed, OUTPUT_LIMIT)
+                data = self._gzip.decompress(packed, OUTPUT_LIMIT)
             except zlib.error as error:
                 why = f"its gzip stream is corrupt within its first {self.size:,} bytes"
                 raise ArchiveError(READING, why, details=str(error)) from error
             self._unpacked += len(data)
             self._tar.feed(data)
-            if self._gzip.eof:
-                if self._gzip.unused_data:
-                    raise ArchiveError(READING, "bytes follow the end of its gzip stream")
-                self._tar.finish()
-                return
             packed = self._gzip.unconsumed_tail
-            if not packed and len(data) < OUTPUT_LIMIT:
-                return
+        if self._gzip.unused_data:
+            raise ArchiveError(READING, "bytes follow the end of its gzip stream")
+        if self._gzip.eof:
+            self._tar.finish()
