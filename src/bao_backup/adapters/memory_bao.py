@@ -113,12 +113,21 @@ class MemoryCluster:
 
 
 class MemoryBao:
-    """The port to a `MemoryCluster`. `calls` tells what was asked, in order: (method, address)."""
+    """The port to a `MemoryCluster`. `calls` tells what was asked, in order: (method, address).
+
+    With `token` that one is used, and stays; without it each login obtains one.
+    """
 
     def __init__(
-        self, cluster: MemoryCluster, faults: Iterable[BaoFault] = (), *, stall_seconds: float = 60.0
+        self,
+        cluster: MemoryCluster,
+        faults: Iterable[BaoFault] = (),
+        *,
+        token: str = "",
+        stall_seconds: float = 60.0,
     ) -> None:
         self.cluster = cluster
+        self._configured = token
         self.calls: list[tuple[Method, str]] = []
         self._faults = tuple(faults)
         self._stall_seconds = stall_seconds
@@ -139,7 +148,10 @@ class MemoryBao:
     def login(self, leader: Leader) -> None:
         """Obtain a token, if the cluster accepts the login."""
         fault = self._begin("login", leader.address)
-        self._token = ""
+        self._token = self._configured
+        if self._configured:
+            self._end(fault)
+            return
         doing = f"log in to {leader.address}"
         self._require_leader(doing, leader)
         if not self.cluster.accepts_login:
@@ -165,9 +177,9 @@ class MemoryBao:
     def revoke(self, leader: Leader) -> None:
         """Make the token worthless, and forget it."""
         token, self._token = self._token, ""
-        if not token:
-            return
         fault = self._begin("revoke", leader.address)
+        if not token or token == self._configured:
+            return
         if not self.cluster.leads(leader.address):
             raise LoginError(f"revoke the login token at {leader.address}", "it is not the leader any more")
         self.cluster.tokens.pop(token, None)
