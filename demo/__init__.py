@@ -1,0 +1,1 @@
+"""A demonstration: the main job on one machine, in less than a minute. `python -m demo`, or `make demo`."""

@@ -1,0 +1,40 @@
+"""`bao-backup dev-server`: something to try it on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+from bao_backup.adapters.development import serve_development
+from bao_backup.entry.source import verbose_option
+
+EPILOG = """\b
+Examples:
+  bao-backup dev-server
+  bao-backup dev-server --port 8200 --padding 100000000 --rate 5000000
+"""
+
+
+@click.command("dev-server", epilog=EPILOG)
+@click.option("--port", type=click.IntRange(0, 65535), default=8200, show_default=True, help="0: a free one.")
+@click.option("--padding", type=click.IntRange(0), default=0, help="Bytes that make snapshots larger.")
+@click.option("--rate", type=click.IntRange(0), default=0, help="Bytes a second of a snapshot; 0: no limit.")
+@click.option("--certificate", type=click.Path(path_type=Path, exists=True), help="PEM, for TLS.")
+@click.option("--key", type=click.Path(path_type=Path, exists=True), help="PEM, for TLS.")
+@verbose_option
+def dev_server_command(
+    *, port: int, padding: int, rate: int, certificate: Path | None, key: Path | None
+) -> None:
+    """Serve OpenBao's snapshot API on loopback, with genuine archives, until Ctrl-C.
+
+    It keeps nothing on disk and is no place for real secrets.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    serve_development(
+        say=click.echo, stop=stop, port=port, padding=padding, rate=rate, certificate=certificate, key=key
+    )
