@@ -126,6 +126,9 @@ TABLE = """
 + 100h unproven        : unproven, and fewer than 1 good ones (minKeep)
 + 900h unproven        : unproven, and fewer than 1 good ones (minKeep)
 
+## minKeep 0 does not empty it either | max_age=48h min_keep=0
++ 100h unproven        : unproven, and fewer than 1 good ones (minKeep)
+
 ## Nor while there are fewer than minKeep good ones | max_age=48h min_keep=3
 + 1h                   : newest good backup, not older than 48h
 + 2h                   : not older than 48h
