@@ -3,6 +3,10 @@
 An archive, as OpenBao 2.4 and Vault 1.21 send it, is one gzip member with a tar of `meta.json`,
 `state.bin`, `SHA256SUMS`, `SHA256SUMS.sealed`, in that order and nothing else
 (`physical/raft/snapshot/archive.go` of OpenBao).
+
+What is proved is the content. A few bits say nothing and are protected by nothing: time, hints and
+the text flag of the gzip header (RFC 1952), padding in deflate, other spellings of a run of zeros.
+Only the digest of the whole object tells those apart.
 """
 
 from __future__ import annotations
