@@ -58,6 +58,8 @@ class Attempt(Value, frozen=True, kw_only=True):
     trigger: Trigger
     number: int = 1
     accepted: datetime
+    #: Its slot's failure is in `consecutiveFailures` already.
+    counted: bool = False
     #: When to try this slot again, after a failure.
     retry_at: datetime | None = None
     #: Nothing more happens for this slot.
@@ -70,7 +72,7 @@ class Attempt(Value, frozen=True, kw_only=True):
 
 
 class ObservedSchedule(Value, frozen=True, kw_only=True):
-    """The schedule that slots are counted by, and since when: a change loses and invents no slot."""
+    """The schedule that slots are counted by, and since when: a change invents no slot."""
 
     expression: str
     time_zone: str
@@ -78,9 +80,10 @@ class ObservedSchedule(Value, frozen=True, kw_only=True):
 
 
 class Waiting(Value, frozen=True, kw_only=True):
-    """A slot that is due and may not start yet, and why."""
+    """A slot (or a person's request) that is due and may not start yet, and why."""
 
     slot: datetime
+    trigger: Trigger = Trigger.SCHEDULED
     reason: str
     message: str
 
@@ -107,6 +110,8 @@ class BackupStatus(Value, frozen=True, kw_only=True):
     #: Accepted, and the annotation (or request) that asked is still to be cleared.
     accepted_trigger: str = ""
     attempt: Attempt | None = None
+    #: A slot's attempt whose retry waits until the manual run is over that `attempt` is.
+    deferred: Attempt | None = None
     waiting: Waiting | None = None
     schedule: ObservedSchedule | None = None
     conditions: tuple[Condition, ...] = ()

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from bao_backup.core.ended import settle_runs, start_of
+from bao_backup.core.followed import follow_schedule, record_missed
 from bao_backup.core.model import Trigger
 from bao_backup.core.naming import backup_key, cluster_prefix, run_name, short_id
 from bao_backup.core.observed import (
@@ -18,12 +20,10 @@ from bao_backup.core.observed import (
     ClearTrigger,
     Decision,
     Emit,
-    ForgetRun,
     Observed,
     RunState,
     StartRun,
 )
-from bao_backup.core.outcome import fold_failure, fold_success
 from bao_backup.core.preflight import HEALTH_UNKNOWN, Blocked, preflight, problems_in_words
 from bao_backup.core.status import (
     LOCK_HOLDER,
@@ -34,86 +34,45 @@ from bao_backup.core.status import (
     Waiting,
     with_condition,
 )
-from bao_backup.core.wanted import (
-    Wanted,
-    follow_schedule,
-    give_up_at_of,
-    record_missed,
-    schedule_stopped,
-    wanted_now,
-)
+from bao_backup.core.wanted import Wanted, request_of, schedule_stopped, wanted_now
 
-#: How soon a blocked slot is tried again, when nothing happens before.
-BLOCKED_AGAIN = timedelta(seconds=60)
+#: How soon a blocked slot is tried again, when nothing happens before; and how soon to see whether
+#: a run that was started is there.
+LOOK_AGAIN = timedelta(seconds=60)
+#: How soon to see that a request was cleared, so that the same value may be asked again.
+AFTER_CLEARING = timedelta(seconds=1)
 
 
 def step(observed: Observed, now: datetime) -> Decision:
     """What to write, what to do, and when to look again."""
     status, actions = _settle_trigger(observed)
     status = replace(status, observed_generation=observed.generation)
-    status, ended = _fold_run(observed, status, now)
-    actions += ended
+    status, ended = settle_runs(observed, status, now)
     status, told = _tell_of_document(observed, status, now)
-    actions += told
+    actions += (*ended, *told)
     if observed.document is None or observed.document.spec.backup is None:
         return _without_schedule(observed, status, actions, now)
 
     schedule = observed.document.schedule
-    status = follow_schedule(observed, observed.document.spec.backup, status, now)
+    status, left = follow_schedule(observed, observed.document.spec.backup, status, now)
     status, missed = record_missed(schedule, observed, status, now)
-    actions += missed
+    status = _valid_again(status, now)
+    actions += (*left, *missed)
+    stopped = schedule_stopped(observed)
+    wake = None if stopped else schedule.next_start(now)
     wanted = wanted_now(schedule, observed, status, now)
-    wake = None if schedule_stopped(observed) else schedule.next_start(now)
     if wanted is not None:
         status, started, wake_wanted = _try_to_start(wanted, observed, status, now)
         actions += started
         wake = _earliest(wake, wake_wanted)
-    elif status.waiting is not None:
+    else:
         status = replace(status, waiting=None)
-    if status.attempt is not None and not status.attempt.settled:
-        wake = _earliest(wake, status.attempt.retry_at)
-    status = replace(
-        status, next_scheduled_backup=None if schedule_stopped(observed) else schedule.next_after(now)
-    )
-    return Decision(status=status, lock=_lock(observed, status, now), actions=actions, wake=wake)
-
-
-# --- runs that ended ---------------------------------------------------------------------------
-
-
-def _fold_run(
-    observed: Observed, status: BackupStatus, now: datetime
-) -> tuple[BackupStatus, tuple[Action, ...]]:
-    """Take the end of the attempt's run into the status; start again a run whose start was lost."""
-    actions: tuple[Action, ...] = ()
     attempt = status.attempt
-    current = attempt.name if attempt is not None and attempt.under_way else ""
-    run = next((r for r in observed.runs if r.name == current and r.ours), None)
-    if attempt is not None and current and run is None:
-        actions += (_start_of(attempt),)
-    elif attempt is not None and run is not None and run.state is RunState.FINISHED:
-        if run.result is not None and run.result.succeeded:
-            status, events = fold_success(status, attempt, run.result)
-        else:
-            give_up_at = give_up_at_of(observed, attempt)
-            status, events = fold_failure(status, attempt, run, now=now, give_up_at=give_up_at)
-        actions += (*events, ForgetRun(name=run.name))
-    elif attempt is not None and attempt.retry_at is not None and not attempt.settled:
-        give_up_at = give_up_at_of(observed, attempt)
-        if give_up_at is None or now >= give_up_at:
-            status = replace(status, attempt=replace(attempt, settled=True))
-    leftovers = (r for r in observed.runs if r.ours and r.state is RunState.FINISHED and r.name != current)
-    return status, (*actions, *(ForgetRun(name=r.name) for r in leftovers))
-
-
-def _start_of(attempt: Attempt) -> StartRun:
-    return StartRun(
-        name=attempt.name,
-        key=attempt.key,
-        slot=attempt.slot,
-        trigger=attempt.trigger,
-        number=attempt.number,
-    )
+    if attempt is not None and not attempt.settled and attempt.retry_at is not None:
+        wake = _earliest(wake, attempt.retry_at if attempt.retry_at > now else None)
+    wake = _earliest(wake, _see_that_it_happened(actions, now))
+    status = replace(status, next_scheduled_backup=None if stopped else schedule.next_after(now))
+    return Decision(status=status, lock=_lock(observed, status, now), actions=actions, wake=wake)
 
 
 # --- what is wanted now ------------------------------------------------------------------------
@@ -129,12 +88,12 @@ def _try_to_start(
         return status, (AskHealth(),), None
     if blocked is None:
         return *_start(wanted, observed, status, now), None
-    again = _earliest(now + BLOCKED_AGAIN, wanted.give_up_at)
-    old = status.waiting
-    waiting = Waiting(slot=wanted.slot, reason=blocked.reason, message=blocked.message)
-    if wanted.trigger is not Trigger.SCHEDULED and old is not None and old.reason == blocked.reason:
-        return status, (), again
-    known = old is not None and (old.slot, old.reason) == (waiting.slot, waiting.reason)
+    again = _earliest(now + LOOK_AGAIN, wanted.give_up_at)
+    old, slot = status.waiting, wanted.slot
+    if old is not None and old.trigger is wanted.trigger is Trigger.MANUAL:
+        slot = old.slot  # a request has no time of its own before it is accepted
+    waiting = Waiting(slot=slot, trigger=wanted.trigger, reason=blocked.reason, message=blocked.message)
+    known = old is not None and (old.slot, old.reason) == (slot, blocked.reason)
     status = replace(status, waiting=waiting)
     if blocked.reason != "BackupRunning":
         status = _not_ready(status, blocked, now)
@@ -156,9 +115,18 @@ def _start(
         slot=wanted.slot,
         trigger=wanted.trigger,
         number=wanted.number,
+        counted=wanted.counted,
         accepted=now,
     )
-    status = replace(status, attempt=attempt, waiting=None, last_attempt_time=now)
+    before = status.attempt
+    waits = wanted.trigger is not Trigger.SCHEDULED and before is not None and not before.settled
+    status = replace(
+        status,
+        attempt=attempt,
+        deferred=before if waits else None,
+        waiting=None,
+        last_attempt_time=now,
+    )
     actions: tuple[Action, ...] = ()
     if wanted.request:
         status = replace(status, accepted_trigger=wanted.request, last_handled_manual_trigger=wanted.request)
@@ -169,7 +137,7 @@ def _start(
     if wanted.trigger is Trigger.SCHEDULED:
         status = replace(status, last_attempt_scheduled_time=wanted.slot)
     started = Emit(reason="BackupStarted", message=f"{attempt.name}, into {attempt.key}")
-    return status, (*actions, _start_of(attempt), started)
+    return status, (*actions, start_of(attempt), started)
 
 
 # --- the rest of the status --------------------------------------------------------------------
@@ -207,15 +175,48 @@ def _tell_of_document(
     return with_condition(status, new), events
 
 
+def _see_that_it_happened(actions: tuple[Action, ...], now: datetime) -> datetime | None:
+    if any(isinstance(action, ClearTrigger) for action in actions):
+        return now + AFTER_CLEARING
+    if any(isinstance(action, StartRun) for action in actions):
+        return now + LOOK_AGAIN
+    return None
+
+
 def _without_schedule(
     observed: Observed, status: BackupStatus, actions: tuple[Action, ...], now: datetime
 ) -> Decision:
     """The document is not valid, or asks for no backups: nothing starts."""
-    status = replace(status, next_scheduled_backup=None, waiting=None)
+    status = replace(status, next_scheduled_backup=None)
     if observed.document is None:
         blocked = Blocked(reason="InvalidDocument", message=problems_in_words(observed))
         status = _not_ready(status, blocked, now)
-    return Decision(status=status, lock=_lock(observed, status, now), actions=actions)
+    else:
+        status = replace(status, schedule=None)
+    request = request_of(observed, status, now)
+    if request is None:
+        status = replace(status, waiting=None)
+    else:
+        status, refused, _again = _try_to_start(request, observed, status, now)
+        actions += refused
+    wake = _see_that_it_happened(actions, now)
+    return Decision(status=status, lock=_lock(observed, status, now), actions=actions, wake=wake)
+
+
+def _valid_again(status: BackupStatus, now: datetime) -> BackupStatus:
+    """What a wrong document kept from being ready is not wrong any more."""
+    ready = status.condition("BackupReady")
+    if ready is None or ready.reason != "InvalidDocument":
+        return status
+    unknown = replace(
+        ready,
+        status="Unknown",
+        reason="Valid",
+        message="the document is valid again; no backup was tried since",
+        last_transition_time=now,
+        observed_generation=status.observed_generation,
+    )
+    return with_condition(status, unknown)
 
 
 def _not_ready(status: BackupStatus, blocked: Blocked, now: datetime) -> BackupStatus:
@@ -233,13 +234,17 @@ def _not_ready(status: BackupStatus, blocked: Blocked, now: datetime) -> BackupS
 
 
 def _lock(observed: Observed, status: BackupStatus, now: datetime) -> OperationLock | None:
-    """Held by us exactly while an attempt is under way; never another holder's."""
+    """Held by us exactly while an attempt is under way; never another holder's.
+
+    The existing operator's backups hold it by the same name: with one of its runs it is theirs.
+    """
     lock = observed.lock
     if lock is not None and lock.holder != LOCK_HOLDER:
         return lock
     attempt = status.attempt
     if attempt is None or not attempt.under_way:
-        return None
+        theirs = any(not run.ours and run.state is RunState.UNFINISHED for run in observed.runs)
+        return lock if theirs else None
     if lock is not None and lock.message == attempt.name:
         return lock
     return OperationLock(
