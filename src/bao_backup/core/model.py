@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
 
 class Value(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A frozen value with a JSON form."""
+
+
+#: A time that was written down elsewhere: one without a zone is refused when it is read.
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Trigger(StrEnum):
@@ -140,6 +145,19 @@ class RetentionOutcome(Value, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
     #: One line for each deletion that was refused.
     failed: tuple[str, ...] = ()
+    #: How many more there were than there was room to name.
+    more_dropped: int = 0
+    more_failed: int = 0
+
+    @property
+    def dropped_count(self) -> int:
+        """How many were dropped."""
+        return len(self.dropped) + self.more_dropped
+
+    @property
+    def failed_count(self) -> int:
+        """How many deletions were refused."""
+        return len(self.failed) + self.more_failed
 
 
 class Result(Value, frozen=True, kw_only=True, omit_defaults=False):
@@ -153,9 +171,9 @@ class Result(Value, frozen=True, kw_only=True, omit_defaults=False):
     key: str = ""
     size: int = 0
     sha256: str = ""
-    started: datetime
-    finished: datetime
-    slot: datetime | None = None
+    started: Moment
+    finished: Moment
+    slot: Moment | None = None
     trigger: Trigger = Trigger.SCHEDULED
     #: How often the stream was begun.
     tries: int = 0

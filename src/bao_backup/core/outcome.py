@@ -68,9 +68,9 @@ def _fold_retention(status: BackupStatus, result: Result) -> tuple[BackupStatus,
         return status, ()
     enforced = not retention.failed
     words = (
-        f"{retention.kept} kept, {len(retention.dropped)} dropped"
+        f"{retention.kept} kept, {retention.dropped_count} dropped"
         if enforced
-        else f"{len(retention.failed)} not dropped: {retention.failed[0]}"
+        else f"{retention.failed_count} not dropped: {retention.failed[0]}"
     )
     status = with_condition(
         status,
@@ -106,14 +106,14 @@ def fold_failure(
     reason = result.reason if result else "NoResult"
     message = result.message if result else f"the run {run.name} ended without a result"
     ended = result.finished if result else now
-    retry_at = ended + retry_delay(attempt.number)
+    retry_at = max(ended + retry_delay(attempt.number), now)
     again = give_up_at is not None and retry_at < give_up_at
     status = replace(
         status,
         attempt=replace(attempt, retry_at=retry_at) if again else replace(attempt, settled=True),
         last_attempt_time=result.started if result else attempt.accepted,
     )
-    status = record_failure(status, reason, message, ended, new_slot=attempt.number == 1)
+    status = record_failure(status, reason, message, ended, new_slot=not attempt.counted)
     outlook = f"; tried again at {retry_at:%H:%M:%S} UTC" if again else ""
     return status, (Emit(reason="BackupFailed", message=f"{reason}: {message}{outlook}", warning=True),)
 

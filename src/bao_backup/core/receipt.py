@@ -6,12 +6,19 @@ does not know, and refuses a version that it does not know.
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import msgspec
 
 from bao_backup.core.errors import VerificationError
-from bao_backup.core.model import Contents, Inventory, Leader, SnapshotMeta, Trigger, Value, VerifyLevel
+from bao_backup.core.model import (
+    Contents,
+    Inventory,
+    Leader,
+    Moment,
+    SnapshotMeta,
+    Trigger,
+    Value,
+    VerifyLevel,
+)
 
 RECEIPT_VERSION = 1
 #: A receipt is a few kilobytes; a larger object of that name is not one.
@@ -32,7 +39,7 @@ class Verification(Value, frozen=True, kw_only=True, omit_defaults=False):
     """How the stored object was checked, and when."""
 
     level: VerifyLevel
-    time: datetime
+    time: Moment
 
 
 class Receipt(Value, frozen=True, kw_only=True, omit_defaults=False):
@@ -43,9 +50,9 @@ class Receipt(Value, frozen=True, kw_only=True, omit_defaults=False):
     size: int
     sha256: str
     #: None for a backup that another tool wrote, or whose executor died before its receipt.
-    started: datetime | None = None
-    finished: datetime | None = None
-    slot: datetime | None = None
+    started: Moment | None = None
+    finished: Moment | None = None
+    slot: Moment | None = None
     trigger: Trigger | None = None
     cluster: ClusterIdentity
     snapshot: SnapshotMeta
@@ -96,6 +103,8 @@ def decode_receipt(body: bytes, key: str) -> Receipt:
     """Read a receipt of the backup `key`, or raise VerificationError saying what is wrong."""
     doing = f"read the receipt of {key}"
     hint = "bao-backup verify reads the backup itself; remove the receipt to have it written anew"
+    if len(body) > MAXIMUM_RECEIPT_SIZE:
+        raise VerificationError(doing, f"not a receipt: larger than {MAXIMUM_RECEIPT_SIZE} bytes", hint=hint)
     try:
         version = msgspec.json.decode(body, type=_Version).receipt
         if version != RECEIPT_VERSION:
@@ -103,7 +112,7 @@ def decode_receipt(body: bytes, key: str) -> Receipt:
                 doing, f"its version is {version}, known is {RECEIPT_VERSION}", hint="use a newer bao-backup"
             )
         receipt = msgspec.json.decode(body, type=Receipt)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise VerificationError(doing, f"not a receipt: {error}", hint=hint) from error
     if receipt.key != key:
         raise VerificationError(doing, f"it speaks of another backup, {receipt.key}", hint=hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -10,12 +11,25 @@ from msgspec.structs import replace
 from bao_backup.core.errors import BaoBackupError
 from bao_backup.core.model import Outcome, Result, RetentionOutcome, Trigger
 from bao_backup.core.receipt import Receipt
+from bao_backup.core.storage import MAX_KEY_BYTES
 
 #: Kubernetes keeps 4,096 bytes of a termination message; this leaves room.
 LARGEST_RESULT = 3500
-LONGEST_MESSAGE = 1200
-LONGEST_LINE = 300
-MOST_LINES = 3
+
+
+class _Room(NamedTuple):
+    """How much room there is, in bytes of JSON, and in lines of each list."""
+
+    message: int
+    lines: int
+    line: int
+
+
+#: Tried one after the other until the result fits; the last one always does.
+_ROOMS = (_Room(1200, 3, 300), _Room(1000, 3, 100), _Room(600, 1, 100), _Room(300, 0, 0))
+#: A key has at most 1,024 bytes in every store, and each may need an escape.
+_LONGEST_KEY = 2 * MAX_KEY_BYTES
+_LONGEST_NAME = 100
 
 
 def succeeded(
@@ -59,6 +73,7 @@ def failed(
     slot: datetime | None = None,
     trigger: Trigger = Trigger.SCHEDULED,
     tries: int = 0,
+    warnings: tuple[str, ...] = (),
 ) -> Result:
     """The result of a run that ended in an error; its exit code and reason are the error's."""
     return Result(
@@ -72,28 +87,18 @@ def failed(
         slot=slot,
         trigger=trigger,
         tries=tries,
+        warnings=warnings,
     )
 
 
 def encode_result(result: Result) -> bytes:
     """The result as JSON of at most 3,500 bytes: long texts are cut, and lists shortened."""
-    body = msgspec.json.encode(result)
-    if len(body) <= LARGEST_RESULT:
-        return body
-    retention = result.retention
-    if retention is not None:
-        retention = replace(retention, dropped=_few(retention.dropped), failed=_few(retention.failed))
-    small = replace(
-        result,
-        message=_cut(result.message, LONGEST_MESSAGE),
-        warnings=_few(result.warnings),
-        retention=retention,
-    )
-    body = msgspec.json.encode(small)
-    if len(body) > LARGEST_RESULT:
-        # Escapes can make a text several times as long: then only what decides is kept.
-        bare = replace(small, message=_cut(ascii(result.message), LONGEST_LINE), warnings=(), retention=None)
-        body = msgspec.json.encode(bare)
+    whole = _Room(LARGEST_RESULT, LARGEST_RESULT, LARGEST_RESULT)
+    body = b""
+    for room in (whole, *_ROOMS):
+        body = msgspec.json.encode(_shortened(result, room))
+        if len(body) <= LARGEST_RESULT:
+            break
     return body
 
 
@@ -101,14 +106,55 @@ def decode_result(body: bytes) -> Result | None:
     """The result that an executor wrote; None when there is none, or it is not one."""
     try:
         return msgspec.json.decode(body, type=Result)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 
-def _few(lines: tuple[str, ...]) -> tuple[str, ...]:
-    few = tuple(_cut(line, LONGEST_LINE) for line in lines[:MOST_LINES])
-    return few if len(lines) <= MOST_LINES else (*few, f"and {len(lines) - MOST_LINES} more")
+def _shortened(result: Result, room: _Room) -> Result:
+    retention = result.retention
+    if retention is not None:
+        dropped, failed = _few(retention.dropped, room), _few(retention.failed, room)
+        retention = replace(
+            retention,
+            dropped=dropped,
+            failed=failed,
+            more_dropped=retention.dropped_count - len(dropped),
+            more_failed=retention.failed_count - len(failed),
+        )
+    warnings = _few(result.warnings, room)
+    missing = len(result.warnings) - len(warnings)
+    return replace(
+        result,
+        reason=_cut(result.reason, _LONGEST_NAME),
+        message=_cut(result.message, room.message),
+        # A part of a key would be another key.
+        key=result.key if _cut(result.key, _LONGEST_KEY) == result.key else "",
+        sha256=_cut(result.sha256, _LONGEST_NAME),
+        server_version=_cut(result.server_version, _LONGEST_NAME),
+        retention=retention,
+        warnings=(*warnings, f"and {missing} more") if missing else warnings,
+    )
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
+def _few(lines: tuple[str, ...], room: _Room) -> tuple[str, ...]:
+    return tuple(_cut(line, room.line) for line in lines[: room.lines])
+
+
+def _cut(text: str, size: int) -> str:
+    """The text, or so much of it that its JSON and a mark of the cut have `size` bytes."""
+    text = text[: size + 1].encode(errors="replace").decode()  # a file's name may hold half a character
+    if _size(text) <= size:
+        return text
+    room = size - len("…".encode())
+    kept = ""
+    for character in text:
+        room -= _size(character)
+        if room < 0:
+            break
+        kept += character
+    return kept + "…"
+
+
+def _size(text: str) -> int:
+    """Bytes of the text in JSON, without its quotes."""
+    return len(msgspec.json.encode(text)) - 2

@@ -216,7 +216,7 @@ class Database:
     def forget_run(self, uid: str, name: str, result: Result | None, keep: int) -> list[str]:
         """The run's end is in the status: count it, once; answers with the runs that leave the history."""
         succeeded = result is not None and result.succeeded
-        dropped = len(result.retention.dropped) if result and result.retention else 0
+        dropped = result.retention.dropped_count if result and result.retention else 0
         with self._transaction():
             changed = self._connection.execute(
                 "UPDATE run SET forgotten = 1, result = ? WHERE uid = ? AND name = ? AND forgotten = 0",
