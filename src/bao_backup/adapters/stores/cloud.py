@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CHUNK = MIB
 PAGE = 1000
 #: How often a broken read is taken up again without a single byte in between, and the first wait.
-READ_TRIES = 4
+READ_TRIES = 3
 READ_WAIT = 0.2
 
 Sweep = Callable[[str], int]
@@ -62,7 +62,11 @@ class CloudStore:
         return self._location
 
     def put(self, key: str, chunks: Iterator[bytes]) -> Stored:
-        """Upload in parts; the object appears when the last one is in and the upload is completed."""
+        """Upload in parts; the object appears when the last one is in and the upload is completed.
+
+        The chunks come on the calling thread from within the library, which panics when it is called
+        again there: so what makes them must not use a store of this kind on that thread.
+        """
         source = Source(chunks, self._settings.part_size * MAX_PARTS)
         # The library asks an iterator for its next chunk only, and lets go of it when a request fails.
         try:

@@ -26,8 +26,10 @@ BY_ERRNO: Mapping[int, tuple[type[StorageError], str]] = {
     errno.EDQUOT: (errors.StorageFullError, "the disk quota is reached"),
     errno.EFBIG: (errors.StorageFullError, "a file may not be so large here"),
     errno.EACCES: _DENIED,
-    errno.EPERM: _DENIED,
+    # Also what link(2) says where there are no hard links.
+    errno.EPERM: (errors.StorageDeniedError, "the file permissions or the file system do not allow it"),
     errno.EROFS: (errors.StorageDeniedError, "the file system is read-only"),
+    errno.ENOTSUP: (StorageError, "the file system cannot do this, say hard links"),
     errno.ENOENT: (errors.ObjectNotFoundError, "there is no such file"),
     errno.EEXIST: (errors.ObjectExistsError, "there is one already"),
     errno.ENOTDIR: (StorageError, "a file or a symbolic link stands where a folder must be"),

@@ -216,9 +216,11 @@ def _client(settings: StoreSettings, credentials: Mapping[str, str]) -> ClientCo
     }
     authority = credentials.get("caCert")
     if authority:
-        if "-----BEGIN CERTIFICATE-----" not in authority:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authority)
+        except (ssl.SSLError, ValueError) as error:
             raise ConfigurationError(
-                "read caCert beside the storage credentials", "it holds no PEM certificate"
-            )
+                "read caCert beside the storage credentials", "it holds no usable PEM certificate"
+            ) from error
         client["root_certificate"] = authority
     return client

@@ -1,0 +1,254 @@
+"""What the library says, and what becomes of it: each table, walked in full."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+
+import msgspec
+import obstore
+import pytest
+from obstore import exceptions
+from obstore.store import S3Store
+
+from bao_backup.adapters.stores import STORES, open_store, store_traits
+from bao_backup.adapters.stores.failures import (
+    BY_CLASS,
+    BY_CODE,
+    BY_STATUS,
+    BY_WORDS,
+    DEFECTS,
+    MAX_DETAILS,
+    Meaning,
+    Translator,
+)
+from bao_backup.adapters.stores.s3 import bucket_url
+from bao_backup.core.errors import (
+    BaoBackupError,
+    ConfigurationError,
+    InternalError,
+    ObjectExistsError,
+    StorageError,
+    StorageUnavailableError,
+    StorageUnreachableError,
+)
+from bao_backup.core.storage import StoreSettings
+
+TRANSLATOR = Translator("s3://bucket", ("SECRET-KEY-ID", "s3cr3t"))
+SETTINGS = StoreSettings(provider="s3", bucket="bucket", endpoint="https://127.0.0.1:9", max_retries=0)
+KEYS = {"accessKeyId": "id", "secretAccessKey": "secret-value"}
+
+
+def said(text: str) -> BaoBackupError:
+    """What becomes of a general error with this text."""
+    return TRANSLATOR.translate(exceptions.GenericError(text), "upload", "key")
+
+
+def is_what_it_means(error: BaoBackupError, meaning: Meaning) -> bool:
+    """Whether the type, the cause and the hint are the meaning's."""
+    hint = meaning.hint or meaning.type.default_hint
+    return type(error) is meaning.type and error.why.startswith(meaning.why) and error.hint == hint
+
+
+@pytest.mark.parametrize("code", BY_CODE)
+def test_codes(code: str) -> None:
+    """Each <Code> of an answer means what the table says, whatever the status."""
+    error = said(f"status code: 400 Bad Request: <Error><Code>{code}</Code></Error>")
+    assert is_what_it_means(error, BY_CODE[code])
+    assert f"400 {code}" in error.why
+
+
+@pytest.mark.parametrize("status", BY_STATUS)
+def test_statuses(status: int) -> None:
+    """Each status without a known code means what the table says."""
+    error = said(f"Server returned non-2xx status code: {status} Words: <Code>Unknown</Code>")
+    assert is_what_it_means(error, BY_STATUS[status])
+
+
+@pytest.mark.parametrize(("words", "meaning"), BY_WORDS)
+def test_words(words: str, meaning: Meaning) -> None:
+    """Each fault of the transport is known by its word in the dump."""
+    assert is_what_it_means(said(f"HTTP error\n\nDebug source:\n kind: {words} }}"), meaning)
+
+
+def test_unknown() -> None:
+    """An unknown status of a server's fault may be tried again; what is not known at all may not."""
+    assert isinstance(said("status code: 599 Odd"), StorageUnavailableError)
+    assert type(said("status code: 418 Odd")) is StorageError
+    assert type(said("something else")) is StorageError
+
+
+def test_every_class() -> None:
+    """Every exception that the library has is in the table."""
+    of_library = {each for _, each in inspect.getmembers(exceptions, inspect.isclass)}
+    assert of_library <= set(BY_CLASS)
+
+
+@pytest.mark.parametrize("type_", BY_CLASS)
+def test_classes(type_: type[Exception]) -> None:
+    """Each class alone is one of our errors: a defect is told apart from what a store may do."""
+    error = TRANSLATOR.translate(type_("no status, no code"), "read", "key")
+    meaning = BY_CLASS[type_]
+    assert isinstance(error, InternalError) == issubclass(type_, DEFECTS)
+    assert meaning is None or is_what_it_means(error, meaning)
+    assert error.doing == "read s3://bucket/key"
+
+
+def test_exists() -> None:
+    """A create-only write that is refused says so, although its code is that of a stale etag."""
+    refused = exceptions.AlreadyExistsError("status code: 412 <Code>PreconditionFailed</Code>")
+    assert isinstance(TRANSLATOR.translate(refused, "create", "key"), ObjectExistsError)
+
+
+class PanicException(BaseException):
+    """As the library's own: not an Exception."""
+
+
+@pytest.mark.parametrize("error", [PanicException("panicked"), MemoryError(), TypeError("str")])
+def test_defects(error: BaseException) -> None:
+    """A panic in the library is an error of this program, and does not fly past everybody."""
+    with pytest.raises(InternalError) as raised, TRANSLATOR.doing("upload", "key"):
+        raise error
+    assert type(error).__name__ in raised.value.why
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), InternalError("do", "why")])
+def test_not_ours(error: BaseException) -> None:
+    """Who interrupts or ends the program is not held up."""
+    with pytest.raises(type(error)) as raised, TRANSLATOR.doing("upload"):
+        raise error
+    assert raised.value is error
+
+
+def test_redacted() -> None:
+    """Keys, signatures and tokens are not in the details, which are not endless either."""
+    text = (
+        "GET https://host/k?X-Amz-Credential=SECRET-KEY-ID%2F2026&X-Amz-Signature=abc123"
+        "&x-amz-security-token=tok&uploadId=42 <AWSAccessKeyId>SECRET-KEY-ID</AWSAccessKeyId>"
+        "<StringToSign>AWS4\nline</StringToSign> s3cr3t "
+    )
+    details = said(text + "x" * 10_000).details
+    for secret in ("SECRET-KEY-ID", "abc123", "tok&", "AWS4", "s3cr3t"):
+        assert secret not in details
+    assert "uploadId=42" in details
+    assert len(details) == MAX_DETAILS
+
+
+def test_real_panic() -> None:
+    """The library's own panic, at an endpoint that is no URL, leaves as an error of this program."""
+    store = S3Store("bucket", endpoint="no url", access_key_id="id", secret_access_key="x")
+    with pytest.raises(InternalError), TRANSLATOR.doing("upload"):
+        obstore.put(store, "key", b"x")
+
+
+# --- opening -----------------------------------------------------------------------------------
+
+
+def test_provider() -> None:
+    """An unknown provider is refused, and the known ones are named."""
+    for act in (lambda: open_store(StoreSettings(provider="ftp"), {}), lambda: store_traits("ftp")):
+        with pytest.raises(ConfigurationError) as raised:
+            act()
+        for name in STORES:
+            assert name in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        *(
+            "minio:9000",
+            "no url",
+            "ftp://host",
+            "https://",
+            "https://user:hunter2@host",
+            "https://host:99999",
+        ),
+        *("https://host?hunter2=1", "https://[::1", "https://host#hunter2", "s3://host"),
+    ],
+)
+def test_endpoint(endpoint: str) -> None:
+    """An endpoint that is no plain URL is refused, and not repeated: it may hold a password."""
+    settings = StoreSettings(provider="s3", bucket="bucket", endpoint=endpoint)
+    with pytest.raises(ConfigurationError) as raised:
+        open_store(settings, KEYS)
+    assert "hunter2" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "bucket", "path_style", "url", "in_host"),
+    [
+        ("https://s3.example.com", "snaps", False, "https://snaps.s3.example.com", True),
+        ("https://s3.example.com:9000/", "snaps", False, "https://snaps.s3.example.com:9000", True),
+        ("https://s3.example.com/", "snaps", True, "https://s3.example.com", False),
+        ("https://s3.example.com", "my.snaps", False, "https://s3.example.com", False),
+        ("http://10.0.0.1:9000", "snaps", False, "http://10.0.0.1:9000", False),
+        ("http://[::1]:9000", "snaps", False, "http://[::1]:9000", False),
+        ("http://localhost:9000", "snaps", False, "http://localhost:9000", False),
+    ],
+)
+def test_bucket_url(endpoint: str, bucket: str, path_style: bool, url: str, in_host: bool) -> None:
+    """The bucket is in the host's name, unless the path style is asked for or nothing else can work."""
+    assert bucket_url(endpoint, bucket, path_style=path_style) == (url, in_host)
+
+
+@pytest.mark.parametrize(
+    ("change", "credentials"),
+    [
+        ({}, {"accessKeyId": "id"}),
+        ({}, {"secretAccessKey": "secret-value"}),
+        ({"roleArn": "arn:aws:iam::1:role/x", "roleTokenFile": "/token"}, KEYS),
+        ({"roleArn": "arn:aws:iam::1:role/x"}, {}),
+        ({"bucket": ""}, KEYS),
+        ({"sse": "rot13"}, KEYS),
+        ({"stsEndpoint": "http://sts"}, KEYS),
+        ({}, {**KEYS, "caCert": "/etc/ca.crt"}),
+        ({}, {**KEYS, "caCert": "-----BEGIN CERTIFICATE-----\nnonsense\n-----END CERTIFICATE-----"}),
+    ],
+    ids=str,
+)
+def test_cannot_work(change: dict[str, str], credentials: dict[str, str]) -> None:
+    """Settings or credentials that cannot work are refused before anything is sent."""
+    settings = msgspec.convert({"provider": "s3", "bucket": "bucket", **change}, StoreSettings)
+    with pytest.raises(ConfigurationError) as raised:
+        open_store(settings, credentials)
+    assert "secret-value" not in raised.value.message
+
+
+def test_no_credentials() -> None:
+    """Without credentials it is said at once that there are none: nobody else is asked for some."""
+    begun = time.monotonic()
+    with pytest.raises(ConfigurationError, match="no credentials were found"):
+        open_store(SETTINGS, {})
+    assert time.monotonic() - begun < 1
+
+
+def test_role() -> None:
+    """A role whose token file is missing is a failure that says so, without any other identity asked."""
+    settings = msgspec.structs.replace(
+        SETTINGS,
+        sts_endpoint="https://127.0.0.1:9",
+        role_arn="arn:aws:iam::1:role/x",
+        role_token_file="/nowhere/token",
+    )
+    with pytest.raises(StorageError, match="token file"):
+        open_store(settings, {}).head("key")
+
+
+def _attempts(settings: StoreSettings) -> list[Callable[[], object]]:
+    store = open_store(settings, KEYS)
+    return [lambda: store.head("key"), lambda: list(store.list("")), lambda: store.sweep("")]
+
+
+def test_unreachable() -> None:
+    """A port on which nobody listens, or a name that does not resolve, is unreachable, and soon so."""
+    begun = time.monotonic()
+    for endpoint in ("http://127.0.0.1:9", "http://nowhere.invalid"):
+        settings = StoreSettings(
+            provider="s3", bucket="bucket", endpoint=endpoint, max_retries=1, retry_timeout=1
+        )
+        for act in _attempts(settings):
+            with pytest.raises(StorageUnreachableError):
+                act()
+    assert time.monotonic() - begun < 20
