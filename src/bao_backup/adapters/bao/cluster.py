@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 
 from bao_backup.adapters.bao.connection import Connection, Place, Reply, call, explain, trust
-from bao_backup.adapters.bao.leader import find_leader
+from bao_backup.adapters.bao.leader import Resolve, find_leader, resolve
 from bao_backup.adapters.bao.login import Token, judge_login, read_login, read_token
 from bao_backup.adapters.bao.snapshot import HttpSnapshot, begin
 from bao_backup.core.connection import AuthMethod, BaoSettings, parse_address
@@ -19,11 +19,14 @@ class HttpBao:
     The CA and the credentials are read anew for each call that needs them. Every call has a
     connection of its own. Nothing here tries again: that is the flow's decision.
 
+    `resolve` gives the IP addresses of a host; by itself it is the system's resolver.
+
     Raises ConfigurationError for an address that is not one, and when none is given.
     """
 
-    def __init__(self, settings: BaoSettings) -> None:
+    def __init__(self, settings: BaoSettings, resolve: Resolve = resolve) -> None:
         self._settings = settings
+        self._resolve = resolve
         self._endpoints = [parse_address(address) for address in dict.fromkeys(settings.addresses)]
         if not self._endpoints:
             raise ConfigurationError("read the server addresses", "there is none")
@@ -34,7 +37,7 @@ class HttpBao:
 
         Raises LeaderError, ServerUntrustedError, or ConfigurationError for a CA file that is none.
         """
-        return find_leader(self._endpoints, self._settings, trust(self._settings.ca_file))
+        return find_leader(self._endpoints, self._settings, trust(self._settings.ca_file), self._resolve)
 
     def login(self, leader: Leader) -> None:
         """Obtain a token as configured; an earlier one is forgotten, so revoke it before.

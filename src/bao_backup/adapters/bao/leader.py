@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bao_backup.adapters.bao.connection import Connection, Place, Reply, call, explain
@@ -50,16 +50,26 @@ class _Answer:
 
 
 _Reports = queue.SimpleQueue[_Found | _Answer]
+#: Host and port -> the IP addresses, as text; raises OSError or UnicodeError.
+Resolve = Callable[[str, int], Sequence[str]]
 
 
-def find_leader(endpoints: Sequence[Endpoint], settings: BaoSettings, context: ssl.SSLContext) -> Leader:
+def resolve(host: str, port: int) -> list[str]:
+    """Ask the system's resolver."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def find_leader(
+    endpoints: Sequence[Endpoint], settings: BaoSettings, context: ssl.SSLContext, resolve: Resolve
+) -> Leader:
     """Ask every address, each of its IP addresses, at the same time; the first active one counts.
 
     Raises LeaderError with what each one said, or ServerUntrustedError when none of them spoke with
     us and a certificate was the cause at one of them at least.
     """
     answers: list[_Answer] = []
-    for answer in _ask_all(endpoints, settings, context):
+    for answer in _ask_all(endpoints, settings, context, resolve):
         if answer.leader is not None:
             return answer.leader
         answers.append(answer)
@@ -71,7 +81,7 @@ def find_leader(endpoints: Sequence[Endpoint], settings: BaoSettings, context: s
 
 
 def _ask_all(
-    endpoints: Sequence[Endpoint], settings: BaoSettings, context: ssl.SSLContext
+    endpoints: Sequence[Endpoint], settings: BaoSettings, context: ssl.SSLContext, resolve: Resolve
 ) -> Iterator[_Answer]:
     """Give the answers as they come; who has not answered after all waiting did not answer.
 
@@ -80,7 +90,7 @@ def _ask_all(
     reports: _Reports = queue.SimpleQueue()
     waiting = {Place(endpoint) for endpoint in endpoints}
     for place in waiting:
-        threading.Thread(target=_look_up, args=(place, reports), daemon=True).start()
+        threading.Thread(target=_look_up, args=(place, resolve, reports), daemon=True).start()
     patience = 3 * settings.connect_seconds  # for the look-up, for connecting, for the answer
     end = time.monotonic() + patience
     while waiting:
@@ -99,15 +109,14 @@ def _ask_all(
         yield _Answer(place, f"no answer within {patience:g} s")
 
 
-def _look_up(place: Place, reports: _Reports) -> None:
+def _look_up(place: Place, resolve: Resolve, reports: _Reports) -> None:
     endpoint = place.endpoint
     try:
-        found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+        found = resolve(endpoint.host, endpoint.port)
     except (OSError, UnicodeError):  # UnicodeError: a name that DNS cannot carry
         reports.put(_Answer(place, "its name does not resolve"))
         return
-    addresses = dict.fromkeys(str(entry[4][0]) for entry in found)
-    reports.put(_Found(place, tuple(Place(endpoint, address) for address in addresses)))
+    reports.put(_Found(place, tuple(Place(endpoint, address) for address in found)))
 
 
 def _ask(place: Place, settings: BaoSettings, context: ssl.SSLContext, reports: _Reports) -> None:

@@ -133,8 +133,10 @@ def _ask(doing: str, connection: Connection, token: str, stall_seconds: float) -
         response = connection.getresponse()
     except TimeoutError as error:
         raise SnapshotStalledError(doing, explain(error, stall_seconds)) from error
-    except (OSError, http.client.HTTPException) as error:
+    except OSError as error:  # and RemoteDisconnected, which is one
         raise LeaderLostError(doing, explain(error, stall_seconds)) from error
+    except http.client.HTTPException as error:
+        raise SnapshotError(doing, explain(error, stall_seconds)) from error
     try:
         _check(doing, response)
     except SnapshotError:
