@@ -81,6 +81,33 @@ def test_rights(proxy: FaultyProxy, minio: Minio, bucket: str, s3_settings: Stor
     assert proxy.count(Call.OTHER) == 0
 
 
+def test_sweep_slow(s3_settings: StoreSettings, minio: Minio, bucket: str) -> None:
+    """An upload that was begun long ago but got a part since is alive; without more it dies."""
+    store = open_store(msgspec.structs.replace(s3_settings, dead_after=1.5), s3_credentials(minio))
+    upload = minio.root.begin_upload(bucket, KEY)
+    time.sleep(1.6)
+    minio.root.ask("PUT", f"/{bucket}/{KEY}", {"partNumber": "1", "uploadId": upload.upload_id}, b"x" * 10)
+    assert store.sweep("backups") == 0
+    time.sleep(1.6)
+    assert store.sweep("backups") == 1
+    assert minio.root.uploads(bucket) == []
+
+
+def test_class_and_tags(s3_settings: StoreSettings, minio: Minio, bucket: str) -> None:
+    """The storage class and the tags that were asked for are those of every object."""
+    settings = msgspec.structs.replace(
+        s3_settings, storage_class="REDUCED_REDUNDANCY", tags={"team": "vault + co/1"}
+    )
+    store = open_store(settings, s3_credentials(minio))
+    store.put(KEY, blocks(6))
+    store.create(f"{KEY}.json", b"{}")
+    listing = minio.root.ask("GET", f"/{bucket}", {"list-type": "2"}).body
+    assert listing.count(b"<StorageClass>REDUCED_REDUNDANCY<") == 2
+    for key in keys(store):
+        tags = minio.root.ask("GET", f"/{bucket}/{key}", {"tagging": ""}).body
+        assert b"<Key>team</Key><Value>vault + co/1</Value>" in tags
+
+
 def test_delete_denied(minio: Minio, bucket: str, s3_settings: StoreSettings) -> None:
     """A delete that is not allowed is said to be so."""
     user = minio.add_user("keeper", "secret-of-keeper", ["s3:PutObject"], [bucket])

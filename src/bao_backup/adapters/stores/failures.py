@@ -29,6 +29,7 @@ class Meaning(NamedTuple):
 
 
 _REGION = "correct spec.backup.target: region and endpoint"
+_OPTIONS = "correct spec.backup.target.s3"
 _CLOCK = "set this machine's clock"
 _TRUST = "give the store's CA as caCert beside the credentials, and use the name that its certificate has"
 
@@ -84,6 +85,8 @@ BY_CODE: Mapping[str, Meaning] = {
     "QuotaExceeded": _FULL,
     "XMinioAdminBucketQuotaExceeded": _FULL,
     "XMinioStorageFull": _FULL,
+    "InvalidTag": Meaning(StorageError, "the store does not take these tags", _OPTIONS),
+    "InvalidStorageClass": Meaning(StorageError, "the store has no such storage class", _OPTIONS),
     "EntityTooLarge": Meaning(StorageError, "the object is larger than the store takes"),
 }
 
