@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # the manager's side: an executor never loads it
 class Store(Protocol):
     """Where backups are kept: one bucket, container or folder. Keys are slash-separated, relative.
 
-    All failures are `core.errors.StorageError` types. Retries of single requests are the store's
+    All failures are `core.errors.StorageError` types, but for a key that not every store can hold
+    (`core.storage.check_key`): that is a ConfigurationError. Retries of single requests are the store's
     own business, and are over when a method raises. Nothing here creates a bucket.
     """
 
@@ -35,11 +36,15 @@ class Store(Protocol):
         The object becomes visible at once and whole, only after the iterator ended normally. When
         the iterator raises, the upload is aborted and that exception surfaces unchanged; when the
         store fails, the upload is aborted, the iterator is closed, and a StorageError is raised.
+        What it answers is what was sent; `head` says what is stored.
         """
         ...
 
     def create(self, key: str, body: bytes) -> Stored:
-        """Write a small object, only if there is none: else ObjectExistsError, and nothing changes."""
+        """Write a small object, only if there is none: else ObjectExistsError, and nothing changes.
+
+        After a lost answer, the object that exists may be the one of this very call.
+        """
         ...
 
     def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
