@@ -28,6 +28,8 @@ class Place:
     credentials: Mapping[str, str] = field(default_factory=dict)
     #: How many objects make a long list here.
     many: int = 10_050
+    #: How one of them is made where that is quicker than by the port.
+    make: Callable[[str], object] | None = None
 
 
 def in_memory(_request: pytest.FixtureRequest) -> Place:
@@ -50,7 +52,11 @@ def in_folder(request: pytest.FixtureRequest) -> Place:
         shown = {folder / stored.key for stored in store.list("")}
         return [str(path) for path in folder.rglob("*") if path.is_file() and path not in shown]
 
-    return Place(store, store_traits("file"), hidden, settings)
+    def make(key: str) -> None:
+        (folder / key).parent.mkdir(parents=True, exist_ok=True)
+        (folder / key).touch()
+
+    return Place(store, store_traits("file"), hidden, settings, make=make)
 
 
 def in_minio(request: pytest.FixtureRequest) -> Place:
