@@ -14,7 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from bao_backup.adapters.local.clusters import Clusters
 from bao_backup.adapters.local.database import Database
+from bao_backup.adapters.local.events import Events
 from bao_backup.core.status import BackupStatus
 from demo.server import DemoServer, choose
 
@@ -88,8 +90,8 @@ class Demo:
             return None
         database = Database(self._state / "state.db")
         try:
-            for row in database.clusters():
-                events = database.events(row.uid, 200)
+            for row in Clusters(database).present():
+                events = Events(database).newest(row.uid, 200)
                 for event in events[self._told :]:
                     mark, style = ("✗", "red") if event.warning else ("✓", "green")
                     self.say(f"{mark} {event.reason}: {event.message}", style)

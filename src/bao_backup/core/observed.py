@@ -58,6 +58,8 @@ class Observed(Value, frozen=True, kw_only=True):
     health: Health | None = None
     #: Whether the manager's limit on runs at once leaves room for one more.
     room: bool = True
+    #: The manager is about to end: it takes in the ends of runs, and starts none.
+    stopping: bool = False
 
 
 class StartRun(Value, frozen=True, kw_only=True, tag=True):

@@ -14,6 +14,8 @@ class Blocked(Value, frozen=True, kw_only=True):
     message: str
 
 
+#: The reason of who waits for the manager's limit on runs at once.
+NO_ROOM = "TooManyRuns"
 #: Asked of the server only when everything else allows a run.
 HEALTH_UNKNOWN = Blocked(reason="HealthUnknown", message="the server's health was not asked yet")
 
@@ -78,8 +80,12 @@ def _exclusive(observed: Observed) -> Blocked | None:
                     reason="AnotherManager", message=f"another manager's backup {run.name} is not finished"
                 )
             return Blocked(reason="BackupRunning", message=f"the run {run.name} is not finished")
+    if observed.stopping:
+        return Blocked(
+            reason="ManagerStopping", message="the manager is about to end, and starts no more runs"
+        )
     if not observed.room:
-        return Blocked(reason="TooManyRuns", message="the manager's limit on runs at once is reached")
+        return Blocked(reason=NO_ROOM, message="the manager's limit on runs at once is reached")
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -43,6 +44,7 @@ class Log:
         else:
             parts = (time, level.upper(), cluster, reason and f"{reason}:", one_line(message))
             line = " ".join(part for part in parts if part)
-        print(line, file=self._stream, flush=True)
         if self._verbose and error is not None and error.__cause__ is not None:
-            traceback.print_exception(error.__cause__, file=self._stream)
+            line += "\n" + "".join(traceback.format_exception(error.__cause__)).rstrip()
+        with suppress(OSError):  # a log that is full or gone must not stop backups; events are kept, too
+            print(line, file=self._stream, flush=True)

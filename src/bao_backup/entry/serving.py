@@ -1,26 +1,24 @@
-"""The embedded manager: documents, loop, metrics and signals put together."""
+"""The embedded manager: documents, loop and signals put together."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
-from bao_backup.adapters.documents import document_files, read_documents
 from bao_backup.adapters.local.runtime import LocalRuntime
 from bao_backup.adapters.stores import store_traits
 from bao_backup.adapters.system import SystemClock
-from bao_backup.core.errors import BaoBackupError, ConfigurationError, LeaderError
+from bao_backup.core.errors import BaoBackupError, InternalError, LeaderError
 from bao_backup.core.from_document import settings_from_document
 from bao_backup.core.observed import Emit, Health, StartRun
 from bao_backup.core.settings import to_environment
 from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.entry.logs import Log
+from bao_backup.entry.watched_files import WatchedFiles
 from bao_backup.entry.wiring import bao_of
 from bao_backup.flows.manager import Manager
 from bao_backup.ports import Runtime
@@ -59,11 +57,12 @@ class LocalManager:
         most_runs: int = 4,
         wrap: Callable[[Runtime], Runtime] = lambda runtime: runtime,
     ) -> None:
-        self._config = config
         self._secrets = secrets
         self._log = log
         self._grace = grace
-        document_files(config)
+        self._files = WatchedFiles(
+            config, lambda words: log.say(words, reason="InvalidConfiguration", warning=True)
+        )
         self.runtime = LocalRuntime(
             state,
             clock=SystemClock(),
@@ -73,9 +72,12 @@ class LocalManager:
             tell=self._tell,
             most_runs=most_runs,
         )
-        self._manager = Manager(wrap(self.runtime), SystemClock(), self._complain)
-        self._seen: dict[str, tuple[int, int, int]] = {}
-        self._complained: tuple[str, ...] = ()
+        self.loop = Manager(wrap(self.runtime), SystemClock(), self._complain)
+        self._began = False
+
+    def close(self) -> None:
+        """Give the state folder back."""
+        self.runtime.close()
 
     # --- what the runtime asks -----------------------------------------------------------------
 
@@ -107,86 +109,98 @@ class LocalManager:
     def _complain(self, uid: str, error: BaoBackupError) -> None:
         self._log.say(error.message, cluster=uid, reason=error.reason, warning=True, error=error)
 
-    # --- the loop ------------------------------------------------------------------------------
+    # --- probes --------------------------------------------------------------------------------
 
     def alive(self) -> bool:
-        """Whether the loop goes round."""
-        return SystemClock().monotonic() - self._manager.alive_at < ALIVE_WITHIN
+        """Whether the loop goes round; true before it begins."""
+        return SystemClock().monotonic() - self.loop.alive_at < ALIVE_WITHIN
+
+    def ready(self) -> bool:
+        """Whether it manages: documents were read, the loop goes round, and it is not about to end."""
+        return self._began and self.alive() and not self.runtime.stopping
+
+    # --- the loop ------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Manage until SIGTERM or SIGINT; then wait for runs under way, up to the grace time."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        self.load_documents()
-        self._log.say(f"managing {len(self.runtime.book.entries)} clusters of {self._config}")
-        polling = asyncio.create_task(self._poll(stop))
-        try:
-            await self._manager.run(stop)
-            await self._drain()
-        finally:
-            polling.cancel()
-            await asyncio.gather(polling, return_exceptions=True)
-            self.runtime.close()
+        """Manage until SIGTERM or SIGINT; then wait for runs under way, up to the grace time.
 
-    async def _poll(self, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            self.load_documents()
-            self._manager.nudge(self.runtime.poll())
+        A second signal ends the waiting: runs are asked to abort their uploads.
+        """
+        stop, hurry, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        def ask() -> None:
+            (hurry if stop.is_set() else stop).set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, ask)
+        self._take_documents()
+        self._log.say(f"managing {len(self.runtime.book.entries)} clusters of {self._files.path}")
+        self._began = True
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.loop.run(ended))
+            polling = tasks.create_task(self._poll())
+            try:
+                await stop.wait()
+                self.runtime.stopping = True
+                await self._drain(hurry)
+            finally:
+                ended.set()
+                polling.cancel()
+
+    async def _poll(self) -> None:
+        while True:
+            try:
+                self._take_documents()
+                self.loop.nudge(self.runtime.poll())
+                self.loop.follow(self.runtime.managed())
+            except BaoBackupError as error:
+                self._complain("", error)
+            except Exception as error:  # noqa: BLE001 - without it no change would ever be seen again
+                wrapped = InternalError("look for changes", f"{type(error).__name__}: {error}")
+                wrapped.__cause__ = error
+                self._complain("", wrapped)
             await asyncio.sleep(POLL_EVERY)
 
-    async def _drain(self) -> None:
-        """Let runs end by themselves for the grace time, then ask them to. The next start records it."""
-        running = self.runtime.count_unfinished()
+    def _take_documents(self) -> None:
+        """Take in the documents if any file changed; what is wrong is told, and harms no other."""
+        changes = self._files.changes()
+        if changes is None:
+            return
+        changed = self.runtime.take_documents(changes.contents, changes.complaints)
+        self._files.taken(changes)
+        self.loop.follow(self.runtime.managed())
+        self.loop.nudge(changed)
+
+    # --- the end -------------------------------------------------------------------------------
+
+    async def _drain(self, hurry: asyncio.Event) -> None:
+        """Let runs end by themselves for the grace time, then ask them to; the loop takes in their ends."""
+        running = self.runtime.count_open()
         if running:
-            self._log.say(f"waiting up to {self._grace:g} s for {running} runs to end")
-            await self._until_none_runs(self._grace)
-        if self.runtime.count_unfinished():
-            self._log.say("asking the runs to end", warning=True)
-            self.runtime.end_runs()
-            await self._until_none_runs(ABORT_GRACE)
-        left = self.runtime.count_unfinished()
+            words = f"waiting up to {self._grace:g} s for {running} runs to end; a second signal aborts them"
+            self._log.say(words)
+            await self._until_none_runs(self._grace, hurry.wait)
+        if self.runtime.count_open():
+            self._log.say("asking the runs to abort", warning=True)
+            await self._until_none_runs(ABORT_GRACE, self._ask_again_and_again)
+        left = self.runtime.count_open()
         words = f"{left} runs go on, and are found again at the next start" if left else "no run is under way"
         self._log.say(f"stopped; {words}")
 
-    async def _until_none_runs(self, seconds: float) -> None:
-        clock = SystemClock()
-        end = clock.monotonic() + seconds
-        while self.runtime.count_unfinished() and clock.monotonic() < end:  # noqa: ASYNC110 - other processes end here
+    async def _until_none_runs(self, seconds: float, other: Callable[[], Awaitable[object]]) -> None:
+        """Wait until no run is open, but not longer than `seconds`, nor than `other` takes."""
+        waits = [asyncio.ensure_future(self._none_runs()), asyncio.ensure_future(other())]
+        await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _none_runs(self) -> None:
+        while self.runtime.count_open():  # noqa: ASYNC110 - other processes end here
             await asyncio.sleep(0.1)
 
-    # --- documents -----------------------------------------------------------------------------
-
-    def load_documents(self) -> None:
-        """Take in the documents if any file changed; what is wrong is told, and harms no other."""
-        try:
-            files = document_files(self._config)
-            complaints: list[str] = []
-        except ConfigurationError as error:
-            files, complaints = [], [error.message]
-        seen = {str(file): _signature(file) for file in files}
-        if seen == self._seen and tuple(complaints) == self._complained:
-            return
-        self._seen = seen
-        contents: list[dict[str, Any]] = []
-        for file in files:
-            try:
-                contents += [document.content for document in read_documents(file)]
-            except ConfigurationError as error:
-                complaints.append(error.message)
-        for complaint in complaints:
-            if complaint not in self._complained:
-                self._log.say(complaint, reason="InvalidConfiguration", warning=True)
-        self._complained = tuple(complaints)
-        changed = self.runtime.take_documents(contents, complaints)
-        self._manager.follow(self.runtime.book.entries)
-        self._manager.nudge(changed)
-
-
-def _signature(file: Path) -> tuple[int, int, int]:
-    try:
-        found = os.stat(file)
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
+    async def _ask_again_and_again(self) -> None:
+        """A run that was only just started may not hear it the first time."""
+        while True:
+            self.runtime.end_runs()
+            await asyncio.sleep(1.0)

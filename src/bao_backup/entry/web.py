@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from bao_backup.adapters.local.clusters import Clusters
 from bao_backup.adapters.local.database import Database
 from bao_backup.core.errors import BaoBackupError, ConfigurationError
 from bao_backup.entry.metrics import ClusterFigures, exposition
 
 #: A scraper that says nothing is let go after so long, in seconds.
 REQUEST_TIMEOUT = 10
+TEXT = "text/plain; charset=utf-8"
 
 
 def figures_of(database_file: Path) -> list[ClusterFigures]:
@@ -30,21 +33,30 @@ def figures_of(database_file: Path) -> list[ClusterFigures]:
                 dropped=row.dropped,
                 running=row.status.attempt is not None and row.status.attempt.under_way,
             )
-            for row in database.clusters()
+            for row in Clusters(database).present()
         ]
     finally:
         database.close()
 
 
 @contextmanager
-def serving_web(address: str, alive: Callable[[], bool], database_file: Path) -> Iterator[str]:
+def serving_web(
+    address: str, *, alive: Callable[[], bool], ready: Callable[[], bool], database_file: Path
+) -> Iterator[str]:
     """Answer on `address` ("127.0.0.1:9090"; port 0 for a free one) while inside; gives the real one.
+
+    Args:
+        address: host and port; a host of IPv6 in brackets.
+        alive: whether the manager works, for `/healthz`.
+        ready: whether it has begun to, and does not end, for `/readyz`.
+        database_file: where the figures of `/metrics` are.
 
     Raises ConfigurationError when the address is not one, or is in use.
     """
     host, _, port = address.rpartition(":")
     try:
-        server = ThreadingHTTPServer((host.strip("[]"), int(port)), _handler(alive, database_file))
+        kind = _Server6 if host.startswith("[") else ThreadingHTTPServer
+        server = kind((host.strip("[]"), int(port)), _handler(alive, ready, database_file))
     except (OSError, ValueError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "expected HOST:PORT"
         raise ConfigurationError(f"listen on {address}", why, hint="choose another with --listen") from error
@@ -58,27 +70,35 @@ def serving_web(address: str, alive: Callable[[], bool], database_file: Path) ->
         server.server_close()
 
 
-def _handler(alive: Callable[[], bool], database_file: Path) -> type[BaseHTTPRequestHandler]:
+class _Server6(ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+
+
+def _handler(
+    alive: Callable[[], bool], ready: Callable[[], bool], database_file: Path
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = REQUEST_TIMEOUT
 
         def do_GET(self) -> None:
             match self.path.partition("?")[0]:
-                case "/healthz" | "/readyz" if alive():
-                    self._answer(200, b"ok\n", "text/plain; charset=utf-8")
-                case "/healthz" | "/readyz":
-                    self._answer(503, b"the manager's loop does not go round\n", "text/plain; charset=utf-8")
+                case "/healthz":
+                    self._probe("ok" if alive() else "", "the manager's loop does not go round")
+                case "/readyz":
+                    self._probe("ready" if ready() else "", "the manager has not begun, or is about to end")
                 case "/metrics":
                     self._metrics()
                 case _:
-                    words = b"there are /healthz, /readyz and /metrics\n"
-                    self._answer(404, words, "text/plain; charset=utf-8")
+                    self._answer(404, b"there are /healthz, /readyz and /metrics\n", TEXT)
+
+        def _probe(self, yes: str, no: str) -> None:
+            self._answer(200 if yes else 503, f"{yes or no}\n".encode(), TEXT)
 
         def _metrics(self) -> None:
             try:
                 body = exposition(lambda: figures_of(database_file))
             except BaoBackupError as error:
-                self._answer(500, error.message.encode(), "text/plain; charset=utf-8")
+                self._answer(500, f"{error.message}\n".encode(), TEXT)
             else:
                 self._answer(200, body, "text/plain; version=0.0.4; charset=utf-8")
 

@@ -20,7 +20,10 @@ async def reconcile(runtime: Runtime, clock: Clock, uid: str) -> datetime | None
     observed, version = await runtime.observe(uid)
     decision = step(observed, clock.now())
     if any(isinstance(action, AskHealth) for action in decision.actions):
-        observed = replace(observed, health=await runtime.ask_health(uid))
+        health = await runtime.ask_health(uid)
+        # Asking takes time: others may have taken the last place meanwhile.
+        observed, version = await runtime.observe(uid)
+        observed = replace(observed, health=health)
         decision = step(observed, clock.now())
     if _changes(observed, decision) and not await runtime.save(uid, version, decision.status, decision.lock):
         return clock.now()

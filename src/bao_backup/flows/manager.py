@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from bao_backup.core.errors import BaoBackupError, InternalError
@@ -13,22 +14,35 @@ from bao_backup.ports import Clock, Runtime
 
 #: Every cluster is looked at so often even when nothing is said to have happened.
 LOOK_AGAIN = timedelta(minutes=5)
+#: Never sooner than this by itself, whatever the decision says.
+SOONEST = timedelta(milliseconds=50)
 #: After an error the cluster is tried again so soon, doubled each time up to the limit.
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
+#: The loop goes round so often though nothing is due, in seconds: to be seen alive, and to see the
+#: clock being set.
+LONGEST_REST = 1.0
+#: A clock that goes back by more than this was set.
+SET_BACK = timedelta(seconds=1)
 
 
 class Manager:
-    """Reconciles every cluster that it was told of; an error of one harms no other.
+    """Reconciles every cluster that it was told of; an error or a slow server of one harms no other.
 
     Args:
         runtime: where documents, status and runs are.
         clock: the time.
         complain: told of each error, with the cluster's uid.
+        at_once: how many clusters are looked at at the same time; each only once at a time.
     """
 
     def __init__(
-        self, runtime: Runtime, clock: Clock, complain: Callable[[str, BaoBackupError], None]
+        self,
+        runtime: Runtime,
+        clock: Clock,
+        complain: Callable[[str, BaoBackupError], None],
+        *,
+        at_once: int = 8,
     ) -> None:
         self._runtime = runtime
         self._clock = clock
@@ -36,9 +50,15 @@ class Manager:
         self._wake = WakeTimes()
         self._known: set[str] = set()
         self._pauses: dict[str, timedelta] = {}
+        self._looking: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()
+        self._turns = asyncio.Semaphore(at_once)
         self._changed = asyncio.Event()
+        self._newest = clock.now()
         #: When the loop last went round.
         self.alive_at = clock.monotonic()
+        #: How often it went round.
+        self.rounds = 0
 
     def follow(self, uids: Iterable[str]) -> None:
         """These are all the clusters now; new ones are looked at soon, and gone ones no more."""
@@ -58,16 +78,60 @@ class Manager:
                 self._changed.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Go on until `stop` is set; the round under way is finished first."""
-        while not stop.is_set():
-            self.alive_at = self._clock.monotonic()
-            self._changed.clear()
-            for uid in self._wake.pop_due(self._clock.now()):
+        """Go on until `stop` is set."""
+        watching = asyncio.create_task(self._be_woken_by(stop))
+        try:
+            while not stop.is_set():
+                self.rounds += 1
+                self.alive_at = self._clock.monotonic()
+                self._see_whether_the_clock_was_set()
+                self._changed.clear()
+                for uid in self._wake.pop_due(self._clock.now()):
+                    self._begin(uid)
+                await self._rest()
+        finally:
+            # Harmless wherever it hits: the next look decides the same again.
+            tasks = (watching, *self._looking.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _be_woken_by(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._changed.set()
+
+    def _see_whether_the_clock_was_set(self) -> None:
+        """What was to come in an hour comes now, if the clock went back by an hour."""
+        now = self._clock.now()
+        if now < self._newest - SET_BACK:
+            for uid in self._known:
+                self._wake.set(uid, now)
+            self._newest = now
+        self._newest = max(self._newest, now)
+
+    def _begin(self, uid: str) -> None:
+        if uid in self._looking:
+            self._again.add(uid)
+        else:
+            self._looking[uid] = asyncio.create_task(self._take_turn(uid))
+
+    async def _take_turn(self, uid: str) -> None:
+        moment = self._clock.now()
+        try:
+            async with self._turns:
                 if uid in self._known:
-                    self._wake.bring_forward(uid, await self._look(uid))
-            await self._rest(stop)
+                    moment = await self._look(uid)
+        finally:
+            del self._looking[uid]
+        if uid in self._again:
+            self._again.discard(uid)
+            moment = self._clock.now()
+        if uid in self._known:
+            self._wake.bring_forward(uid, moment)
+            self._changed.set()
 
     async def _look(self, uid: str) -> datetime:
+        """One look; answers when the next one is due."""
         now = self._clock.now()
         try:
             wake = await reconcile(self._runtime, self._clock, uid)
@@ -79,19 +143,17 @@ class Manager:
             self._complain(uid, wrapped)
         else:
             self._pauses.pop(uid, None)
-            return min(wake, now + LOOK_AGAIN) if wake else now + LOOK_AGAIN
+            return max(min(wake, now + LOOK_AGAIN), now + SOONEST) if wake else now + LOOK_AGAIN
         pause = self._pauses.get(uid, FIRST_PAUSE)
         self._pauses[uid] = min(pause * 2, LONGEST_PAUSE)
-        return now + pause
+        return self._clock.now() + pause
 
-    async def _rest(self, stop: asyncio.Event) -> None:
-        """Wait for the next moment, a nudge or the stop; at most a second, to be seen alive."""
+    async def _rest(self) -> None:
+        """Wait for the next moment, or until something changes."""
         upcoming = self._wake.next()
-        seconds = 1.0
+        seconds = LONGEST_REST
         if upcoming is not None:
             seconds = min(max((upcoming - self._clock.now()).total_seconds(), 0.0), seconds)
-        waits = [asyncio.ensure_future(self._changed.wait()), asyncio.ensure_future(stop.wait())]
-        _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()

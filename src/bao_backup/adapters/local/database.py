@@ -1,7 +1,7 @@
 """The manager's memory: one SQLite file, in WAL mode, safe against a crash at any moment.
 
-Every change is one transaction. A status is written only over the version that it was made from.
-Other processes (`trigger`, `status`) open the same file.
+Every change is one transaction, on disk when it returns. Other processes (`trigger`, `status`) open
+the same file. What is in it: `clusters.py`, `runs.py`, `requests.py`, `events.py`.
 """
 
 from __future__ import annotations
@@ -9,284 +9,153 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
-from bao_backup.core.errors import ConfigurationError, InternalError
-from bao_backup.core.model import Result
-from bao_backup.core.status import BackupStatus, OperationLock
+from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError
 
-SCHEMA_VERSION = 1
-#: Events that are kept for each cluster.
-KEPT_EVENTS = 200
+#: The file's name in the state folder.
+DATABASE = "state.db"
 
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE cluster (
-  uid TEXT PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL,
+  uid TEXT PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL,
   document TEXT NOT NULL, generation INTEGER NOT NULL,
   status TEXT NOT NULL, lock TEXT, version INTEGER NOT NULL,
   succeeded INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
   dropped INTEGER NOT NULL DEFAULT 0
 ) STRICT;
+CREATE INDEX locked_cluster ON cluster (uid) WHERE lock IS NOT NULL;
 CREATE TABLE run (
   uid TEXT NOT NULL, name TEXT NOT NULL, begun TEXT NOT NULL,
   deadline REAL NOT NULL, started INTEGER NOT NULL, forgotten INTEGER NOT NULL DEFAULT 0, result TEXT,
   PRIMARY KEY (uid, name)
 ) STRICT;
+CREATE INDEX open_run ON run (uid) WHERE forgotten = 0;
 CREATE TABLE request (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL, asked TEXT NOT NULL
+  id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL, asked TEXT NOT NULL,
+  cleared INTEGER NOT NULL DEFAULT 0, run TEXT, result TEXT
 ) STRICT;
+CREATE INDEX request_of ON request (uid, id);
 CREATE TABLE event (
   id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL, time TEXT NOT NULL,
   reason TEXT NOT NULL, message TEXT NOT NULL, warning INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX event_of ON event (uid, id);
-CREATE INDEX open_run ON run (uid) WHERE forgotten = 0;
+CREATE TABLE complaint (words TEXT NOT NULL) STRICT;
 """
-
-
-class ClusterRow(NamedTuple):
-    """A cluster as the database knows it."""
-
-    uid: str
-    namespace: str
-    name: str
-    #: The last valid document, as JSON.
-    document: str
-    generation: int
-    status: BackupStatus
-    lock: OperationLock | None
-    version: int
-    succeeded: int
-    failed: int
-    dropped: int
-
-
-class RunRow(NamedTuple):
-    """A run that is not forgotten yet."""
-
-    uid: str
-    name: str
-    begun: datetime
-    #: Seconds after `begun` at which it is ended from outside.
-    deadline: float
-    #: A process was really started for it.
-    started: bool
-
-
-class EventRow(NamedTuple):
-    """Something that people were told."""
-
-    time: str
-    reason: str
-    message: str
-    warning: bool
+#: What brings the file from each version of its schema to the next; it begins empty, with 0.
+_UPGRADES = (_FIRST,)
+SCHEMA_VERSION = len(_UPGRADES)
 
 
 class Database:
-    """The open file. One thread uses it."""
+    """The open file. One thread uses it.
+
+    Raises ConfigurationError when it cannot be opened, or a newer version of this program wrote it.
+    """
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
         try:
             self._connection = sqlite3.connect(file, isolation_level=None, timeout=10.0)
+        except sqlite3.Error as error:
+            raise _not_opened(file, error) from error
+        try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
-            self._migrate()
-        except sqlite3.Error as error:
-            raise ConfigurationError(
-                f"open the manager's state {file}",
-                str(error),
-                hint="check the folder's permissions; a damaged file can be moved away: backups stay, "
-                "and the status is built anew",
-            ) from error
+            self._upgrade()
+        except BaseException as error:
+            self._connection.close()
+            if isinstance(error, sqlite3.Error | InternalError):
+                raise _not_opened(file, error) from error
+            raise
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
 
-    def _migrate(self) -> None:
-        if self._connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+    def _upgrade(self) -> None:
+        if self._schema_version() == SCHEMA_VERSION:
             return
-        with self._transaction():
-            found = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if found == 0:
-                for statement in _SCHEMA.split(";"):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif found != SCHEMA_VERSION:
+        with self.transaction():
+            found = self._schema_version()
+            if found > SCHEMA_VERSION:
                 raise ConfigurationError(
-                    f"open the manager's state {self._file}",
-                    f"its schema is version {found}, known is {SCHEMA_VERSION}",
+                    f"open the manager's state {self.file}",
+                    f"its schema is version {found}, this bao-backup knows up to {SCHEMA_VERSION}",
                     hint="use the bao-backup that wrote it, or a newer one",
                 )
+            for upgrade in _UPGRADES[found:]:
+                for statement in upgrade.split(";"):
+                    self.change(statement)
+            self.change(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    def _schema_version(self) -> int:
+        version: int = self.rows("PRAGMA user_version")[0][0]
+        return version
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
+        """All changes inside become real together, at the end, or none of them does."""
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
+            self.change("BEGIN IMMEDIATE")
+            yield
+            self.change("COMMIT")
+        finally:
+            if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+
+    def change(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        """Execute a statement that changes something."""
+        try:
+            return self._connection.execute(statement, values)
         except sqlite3.Error as error:
             raise InternalError(
-                f"write the manager's state {self._file}", str(error), hint="check its disk for space"
+                f"write the manager's state {self.file}", str(error), hint="check its disk for space"
+            ) from error
+
+    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        """All that a query finds."""
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise InternalError(
+                f"read the manager's state {self.file}", str(error), hint="check its disk"
             ) from error
 
     @property
     def data_version(self) -> int:
         """Changes whenever another process has written."""
-        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        version: int = self.rows("PRAGMA data_version")[0][0]
         return version
 
-    # --- clusters ------------------------------------------------------------------------------
+    # --- what is wrong with files --------------------------------------------------------------
 
-    def put_document(self, uid: str, namespace: str, name: str, document: str) -> None:
-        """Remember the valid document; its generation goes up when it changed."""
-        with self._transaction():
-            self._connection.execute(
-                "INSERT INTO cluster (uid, namespace, name, document, generation, status, version)"
-                " VALUES (?, ?, ?, ?, 1, '{}', 1) ON CONFLICT (uid) DO UPDATE SET"
-                " document = excluded.document, generation = generation + 1"
-                " WHERE document != excluded.document",
-                (uid, namespace, name, document),
-            )
+    def put_complaints(self, complaints: tuple[str, ...]) -> None:
+        """Remember what is wrong with the configuration's files, in place of what was."""
+        if self.complaints() != complaints:
+            with self.transaction():
+                self.change("DELETE FROM complaint")
+                for words in complaints:
+                    self.change("INSERT INTO complaint (words) VALUES (?)", (words,))
 
-    def cluster(self, uid: str) -> ClusterRow | None:
-        """The cluster, or None when it was never seen."""
-        return next(iter(self.clusters(uid)), None)
-
-    def clusters(self, uid: str | None = None) -> list[ClusterRow]:
-        """All that were ever seen, by name; or the one of that uid."""
-        rows = self._connection.execute(
-            "SELECT uid, namespace, name, document, generation, status, lock, version, succeeded, failed,"
-            " dropped FROM cluster WHERE uid = ?1 OR ?1 IS NULL ORDER BY namespace, name",
-            (uid,),
-        )
-        return [_cluster(row) for row in rows]
-
-    def save(self, uid: str, version: int, status: BackupStatus, lock: OperationLock | None) -> bool:
-        """Write status and lock over that version; False when it is not the newest any more."""
-        with self._transaction():
-            changed = self._connection.execute(
-                "UPDATE cluster SET status = ?, lock = ?, version = version + 1"
-                " WHERE uid = ? AND version = ?",
-                (_json(status), _json(lock) if lock else None, uid, version),
-            ).rowcount
-        return changed == 1
-
-    # --- runs ----------------------------------------------------------------------------------
-
-    def add_run(self, uid: str, name: str, begun: datetime, deadline: float) -> None:
-        """Note that a run begins, unless one of that name is known."""
-        with self._transaction():
-            self._connection.execute(
-                "INSERT OR IGNORE INTO run (uid, name, begun, deadline, started) VALUES (?, ?, ?, ?, 0)",
-                (uid, name, begun.isoformat(), deadline),
-            )
-
-    def mark_started(self, uid: str, name: str) -> None:
-        """A process was started for the run."""
-        with self._transaction():
-            self._connection.execute("UPDATE run SET started = 1 WHERE uid = ? AND name = ?", (uid, name))
-
-    def open_runs(self, of: str | None = None) -> list[RunRow]:
-        """The runs whose end is not in the status yet, of one cluster or of all."""
-        rows = self._connection.execute(
-            "SELECT uid, name, begun, deadline, started FROM run"
-            " WHERE forgotten = 0 AND (uid = ?1 OR ?1 IS NULL) ORDER BY begun, name",
-            (of,),
-        )
-        return [
-            RunRow(uid, name, datetime.fromisoformat(begun), deadline, bool(started))
-            for uid, name, begun, deadline, started in rows
-        ]
-
-    def has_run(self, uid: str, name: str) -> bool:
-        """Whether a run of that name was begun, whatever became of it."""
-        query = "SELECT 1 FROM run WHERE uid = ? AND name = ?"
-        return self._connection.execute(query, (uid, name)).fetchone() is not None
-
-    def forget_run(self, uid: str, name: str, result: Result | None, keep: int) -> list[str]:
-        """The run's end is in the status: count it, once; answers with the runs that leave the history."""
-        succeeded = result is not None and result.succeeded
-        dropped = result.retention.dropped_count if result and result.retention else 0
-        with self._transaction():
-            changed = self._connection.execute(
-                "UPDATE run SET forgotten = 1, result = ? WHERE uid = ? AND name = ? AND forgotten = 0",
-                (_json(result) if result else None, uid, name),
-            ).rowcount
-            if changed:
-                self._connection.execute(
-                    "UPDATE cluster SET succeeded = succeeded + ?, failed = failed + ?, dropped = dropped + ?"
-                    " WHERE uid = ?",
-                    (int(succeeded), int(not succeeded), dropped, uid),
-                )
-            old = self._connection.execute(
-                "SELECT name FROM run WHERE uid = ? AND forgotten = 1 ORDER BY begun DESC, name DESC"
-                " LIMIT -1 OFFSET ?",
-                (uid, keep),
-            ).fetchall()
-            for (gone,) in old:
-                self._connection.execute("DELETE FROM run WHERE uid = ? AND name = ?", (uid, gone))
-        return [gone for (gone,) in old]
-
-    # --- requests and events -------------------------------------------------------------------
-
-    def ask(self, uid: str) -> str:
-        """Ask for a manual run; answers with the request's value."""
-        with self._transaction():
-            asked = datetime.now(UTC).isoformat()
-            row = self._connection.execute("INSERT INTO request (uid, asked) VALUES (?, ?)", (uid, asked))
-            return f"request-{row.lastrowid}"
-
-    def oldest_request(self, uid: str) -> str:
-        """The value of the request that waits longest; empty when none does."""
-        query = "SELECT id FROM request WHERE uid = ? ORDER BY id LIMIT 1"
-        row = self._connection.execute(query, (uid,)).fetchone()
-        return f"request-{row[0]}" if row else ""
-
-    def clear_request(self, uid: str, value: str) -> None:
-        """The request was accepted."""
-        with self._transaction():
-            number = value.removeprefix("request-")
-            self._connection.execute("DELETE FROM request WHERE uid = ? AND id = ?", (uid, number))
-
-    def add_event(self, uid: str, event: EventRow) -> None:
-        """Keep what people are told, and drop the oldest of it."""
-        with self._transaction():
-            self._connection.execute(
-                "INSERT INTO event (uid, time, reason, message, warning) VALUES (?, ?, ?, ?, ?)",
-                (uid, event.time, event.reason, event.message, int(event.warning)),
-            )
-            self._connection.execute(
-                "DELETE FROM event WHERE uid = ?1 AND id <= (SELECT id FROM event WHERE uid = ?1"
-                " ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-                (uid, KEPT_EVENTS),
-            )
-
-    def events(self, uid: str, most: int) -> list[EventRow]:
-        """The newest events, oldest first."""
-        rows = self._connection.execute(
-            "SELECT time, reason, message, warning FROM event WHERE uid = ? ORDER BY id DESC LIMIT ?",
-            (uid, most),
-        ).fetchall()
-        return [EventRow(row[0], row[1], row[2], bool(row[3])) for row in reversed(rows)]
+    def complaints(self) -> tuple[str, ...]:
+        """What is wrong with the configuration's files."""
+        return tuple(words for (words,) in self.rows("SELECT words FROM complaint ORDER BY rowid"))
 
 
-def _cluster(row: tuple[Any, ...]) -> ClusterRow:
-    fields = dict(zip(ClusterRow._fields, row, strict=True))
-    fields["status"] = msgspec.json.decode(fields["status"], type=BackupStatus)
-    if fields["lock"] is not None:
-        fields["lock"] = msgspec.json.decode(fields["lock"], type=OperationLock)
-    return ClusterRow(**fields)
+def to_json(value: Any) -> str | None:
+    """A value as it is stored; None stays None."""
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+def _not_opened(file: Path, error: Exception) -> ConfigurationError:
+    return ConfigurationError(
+        f"open the manager's state {file}",
+        error.why if isinstance(error, BaoBackupError) else str(error),
+        hint="check the folder's permissions and disk; a damaged file can be moved away: backups stay, "
+        "and the status is built anew",
+    )

@@ -1,13 +1,12 @@
 """The folder of one run: who runs it, what it said, how it ended.
 
 `claim` is locked as long as its executor lives, whatever ends it; `result.json` is written by it at
-the end; `log` is what it printed. So a manager that was killed finds out, when
-it is back, which runs are still under way and how the others ended.
+the end; `log` is what it printed. So a manager that was killed finds out, when it is back, which
+runs are still under way and how the others ended.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import shutil
@@ -41,35 +40,41 @@ class RunFolder:
     def _claim_file(self) -> Path:
         return self.path / "claim"
 
-    def create(self) -> None:
-        """Make the folder; it may be there already."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-
     def claim(self) -> int | None:
         """Claim the run: a file descriptor that its executor inherits, or None when it is claimed.
 
         The claim lasts as long as any process has the descriptor open, so there is no moment
         between the manager's claim and its executor's.
         """
-        self.create()
-        descriptor = os.open(self._claim_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._claim_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise InternalError(f"make the run folder {self.path}", error.strerror or "failed") from error
         if _lock(descriptor):
+            os.ftruncate(descriptor, 0)  # who had it before is gone
             return descriptor
         os.close(descriptor)
         return None
 
-    def claimed_by(self) -> int | None:
-        """The process that has the run now, or None."""
+    def is_claimed(self) -> bool:
+        """Whether a process has the run now."""
         try:
             descriptor = os.open(self._claim_file, os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
-            return None
+            return False
         try:
-            if _lock(descriptor):
-                return None
-            return int(os.pread(descriptor, 32, 0) or b"0") or None
+            return not _lock(descriptor)
         finally:
             os.close(descriptor)
+
+    def claimed_by(self) -> int | None:
+        """The process that has the run now; None when none has, or it has not said so yet."""
+        try:
+            said = self._claim_file.read_bytes()
+        except FileNotFoundError:
+            return None
+        return int(said) if said.isdigit() and self.is_claimed() else None
 
     def result(self) -> Result | None:
         """What the executor said at its end; None when it said nothing (yet)."""
@@ -79,9 +84,11 @@ class RunFolder:
             return None
 
     def last_words(self, size: int = 500) -> str:
-        """The end of what the executor printed, for runs that ended without a result."""
+        """The end of what the executor printed, on one line, for runs that ended without a result."""
         try:
-            return self.log_file.read_text(errors="replace")[-size:]
+            with self.log_file.open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - size))
+                return " ".join(log.read().decode(errors="replace").split())
         except FileNotFoundError:
             return ""
 
@@ -100,8 +107,6 @@ def hold_claim(descriptor: int) -> None:
 def _lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            return False
-        raise InternalError("lock a file", error.strerror or "failed") from error
+    except BlockingIOError:
+        return False
     return True

@@ -6,31 +6,26 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from bao_backup.adapters.local.book import Book, Entry
-from bao_backup.adapters.local.database import ClusterRow, Database, EventRow, RunRow
+from bao_backup.adapters.local.clusters import ClusterRow, Clusters, ClusterState
+from bao_backup.adapters.local.database import DATABASE, Database
+from bao_backup.adapters.local.events import EventRow, Events
 from bao_backup.adapters.local.holding import hold
-from bao_backup.adapters.local.run_folder import CLAIM_VARIABLE, RunFolder
+from bao_backup.adapters.local.processes import Processes
+from bao_backup.adapters.local.requests import Requests
+from bao_backup.adapters.local.room import Room
+from bao_backup.adapters.local.run_folder import RunFolder
+from bao_backup.adapters.local.runs import RunRow, Runs
 from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Outcome, Result
-from bao_backup.core.observed import (
-    ClearTrigger,
-    Emit,
-    ForgetRun,
-    Health,
-    Observed,
-    Run,
-    RunState,
-    StartRun,
-)
-from bao_backup.core.spec import OpenBaoCluster
+from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
+from bao_backup.core.preflight import NO_ROOM
+from bao_backup.core.spec import API_VERSION, CLUSTER_KIND, Metadata, OpenBaoCluster
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.ports import Clock
 
@@ -53,7 +48,8 @@ class LocalRuntime:
         tell: told of each event, with the cluster's name.
         most_runs: how many may be under way at once.
 
-    Raises AnotherManagerError when another process holds the folder.
+    Raises AnotherManagerError when another process holds the folder, ConfigurationError when it
+    cannot be used.
     """
 
     def __init__(
@@ -72,11 +68,24 @@ class LocalRuntime:
         self._environment = environment
         self._health = health
         self._tell = tell
-        self._most_runs = most_runs
+        #: No run starts any more; those that are under way are looked after.
+        self.stopping = False
         self._held = hold(folder)
-        self.database = Database(folder / "state.db")
-        self.book = Book(check, self._remembered)
-        self._children: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+        try:
+            self.database = Database(folder / DATABASE)
+        except BaseException:
+            os.close(self._held)
+            raise
+        self.clusters = Clusters(self.database)
+        self.runs = Runs(self.database)
+        self.requests = Requests(self.database)
+        self.events = Events(self.database)
+        self.book = Book(check, self._remembered())
+        self._processes = Processes()
+        self._room = Room(most_runs)
+        self._remove_leftovers()
+        self._ended_told: set[tuple[str, str]] = set()
+        self._first_seen: dict[tuple[str, str], float] = {}
         self._data_version = self.database.data_version
 
     def close(self) -> None:
@@ -89,24 +98,30 @@ class LocalRuntime:
     def take_documents(self, contents: list[dict[str, Any]], complaints: list[str]) -> set[str]:
         """Work with these documents from now on; answers with the clusters that changed."""
         changed = self.book.replace(contents, complaints)
-        for uid in changed:
-            entry = self.book.entries.get(uid)
-            if entry is not None:
+        for uid, entry in self.book.entries.items():
+            if uid in changed:
                 content = json.dumps(entry.content or {}, sort_keys=True)
-                self.database.put_document(uid, entry.namespace, entry.name, content)
+                self.clusters.put_document(uid, entry.namespace, entry.name, content)
+        self.clusters.set_configured(self.book.entries)
+        self.database.put_complaints(self.book.complaints)
+        for uid in changed - self.book.entries.keys():
+            self._room.leave(uid)
         return changed
 
-    def _remembered(self, namespace: str, name: str) -> Mapping[str, Any] | None:
-        for row in self.database.clusters():
-            if (row.namespace, row.name) == (namespace, name) and row.document != "{}":
-                content: dict[str, Any] = json.loads(row.document)
-                return content
-        return None
+    def managed(self) -> set[str]:
+        """The clusters to look at: those with a document, and those that leave."""
+        return self.book.entries.keys() | self.clusters.leaving()
+
+    def _remembered(self) -> dict[str, tuple[str, str, Mapping[str, Any] | None]]:
+        rows = (row for row in self.clusters.present() if row.state is ClusterState.CONFIGURED)
+        return {row.uid: (row.namespace, row.name, json.loads(row.document) or None) for row in rows}
 
     # --- what the port promises ----------------------------------------------------------------
 
     async def observe(self, uid: str) -> tuple[Observed, str]:
-        entry, row = self._entry(uid), self._row(uid)
+        row = self._row(uid)
+        entry = self._entry(row)
+        runs = (self._run(run) for run in self.runs.open(uid))
         observed = Observed(
             namespace=entry.namespace,
             name=entry.name,
@@ -116,170 +131,164 @@ class LocalRuntime:
             problems=entry.problems,
             status=row.status,
             lock=row.lock,
-            runs=tuple(run for run in map(self._run, self.database.open_runs(uid)) if run is not None),
-            trigger=self.database.oldest_request(uid),
+            runs=tuple(run for run in runs if run is not None),
+            trigger=self.requests.oldest(uid),
             can_ask_health=True,
-            room=self.count_unfinished() < self._most_runs,
+            room=self._room.is_for(uid, len(self._taken() - {uid})),
+            stopping=self.stopping,
         )
         return observed, str(row.version)
 
     async def ask_health(self, uid: str) -> Health:
-        document = self._entry(uid).document
+        document = self._entry(self._row(uid)).document
         if document is None:
             raise InternalError(f"ask the health of {uid}", "it has no valid document")
         return await asyncio.to_thread(self._health, document)
 
     async def save(self, uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
-        return self.database.save(uid, int(version), status, lock)
+        saved = self.clusters.save(uid, int(version), status, lock)
+        if saved and status.waiting is not None and status.waiting.reason == NO_ROOM:
+            self._room.enter(uid)
+        elif saved:
+            self._room.leave(uid)
+        return saved
 
     async def start(self, uid: str, run: StartRun) -> None:
-        document = self._entry(uid).document
+        document = self._entry(self._row(uid)).document
         if document is None or document.spec.backup is None:
             raise InternalError(f"start {run.name}", "its cluster has no valid document")
         limit = document.spec.backup.active_deadline_seconds
-        self.database.add_run(uid, run.name, self._clock.now(), limit)
-        row = next((row for row in self.database.open_runs(uid) if row.name == run.name), None)
+        environment = self._environment(document, run)
+        row = self.runs.add(uid, run.name, self._clock.now(), limit)
         folder = self.run_folder(uid, run.name)
-        if row is None or row.started or folder.result() is not None:
+        if row is None or row.started or self._processes.is_child(folder) or folder.result() is not None:
             return
-        claim = folder.claim()
-        if claim is None:
-            return
-        try:
-            environment = {**os.environ, **self._environment(document, run)}
-            self._children[uid, run.name] = _spawn(folder, claim, environment)
-        finally:
-            os.close(claim)
-        self.database.mark_started(uid, run.name)
+        if self._processes.start(folder, environment):
+            self.runs.mark_started(uid, run.name)
 
     async def forget(self, uid: str, run: ForgetRun) -> None:
-        child = self._children.pop((uid, run.name), None)
-        if child is not None:
-            child.wait()
-        document = self._entry(uid).document
+        row = next((row for row in self.runs.open(uid) if row.name == run.name), None)
+        ended = self._run(row) if row is not None else None
+        if ended is None or ended.result is None:
+            return
+        folder = self.run_folder(uid, run.name)
+        document = self._entry(self._row(uid)).document
         backup = document.spec.backup if document else None
         keep = backup.history_limit if backup else 0
-        result = self.run_folder(uid, run.name).result()
-        for gone in self.database.forget_run(uid, run.name, result, keep):
+        for gone in self.runs.forget(uid, run.name, ended.result, keep):
             self.run_folder(uid, gone).remove()
+        self._processes.forget(folder)
+        self._ended_told.discard((uid, run.name))
+        self._first_seen.pop((uid, run.name), None)
 
     async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:
-        self.database.clear_request(uid, request.value)
+        self.requests.clear(uid, request.value)
 
     async def emit(self, uid: str, event: Emit) -> None:
-        entry = self._entry(uid)
+        row = self._row(uid)
         time = self._clock.now().isoformat(timespec="seconds")
-        self.database.add_event(uid, EventRow(time, event.reason, event.message, event.warning))
-        self._tell(f"{entry.namespace}/{entry.name}", event)
+        self.events.add(uid, EventRow(time, event.reason, event.message, event.warning))
+        self._tell(f"{row.namespace}/{row.name}", event)
 
-    # --- runs ----------------------------------------------------------------------------------
+    # --- what happens meanwhile ----------------------------------------------------------------
+
+    def poll(self) -> set[str]:
+        """The clusters that there is news of since the last poll: an end, a request, a place to run in.
+
+        Also ends runs that are still there long after their deadline, and lets those clusters go
+        of which nothing is left to do.
+        """
+        changed, taken = set(), self.clusters.locked()
+        for row in self.runs.open():
+            run = (row.uid, row.name)
+            if self._is_under_way(row):
+                taken.add(row.uid)
+                self._end_if_late(row)
+            elif run not in self._ended_told:
+                self._ended_told.add(run)
+                changed.add(row.uid)
+        version = self.database.data_version
+        if version != self._data_version:
+            self._data_version = version
+            changed |= self.requests.waiting()
+        self._let_go()
+        return changed | self._room.call(len(taken), self._clock.monotonic())
+
+    def count_open(self) -> int:
+        """How many runs are under way, or ended and not in the status yet, of all clusters."""
+        return len(self.runs.open())
+
+    def end_runs(self) -> None:
+        """Ask every run to end: each aborts its upload, and says so in its result."""
+        for row in self.runs.open():
+            if self._is_under_way(row):
+                self._processes.send(self.run_folder(row.uid, row.name), signal.SIGTERM)
 
     def run_folder(self, uid: str, name: str) -> RunFolder:
         """Where a run's files are."""
         return RunFolder(self._folder / "runs" / sha256(uid.encode()).hexdigest()[:16] / name)
 
-    def poll(self) -> set[str]:
-        """The clusters of which a run ended or a person asked something since the last poll.
+    def _remove_leftovers(self) -> None:
+        """Folders of runs that left the history just before a crash."""
+        kept = {self.run_folder(uid, name).path for uid, name in self.runs.names()}
+        for path in (self._folder / "runs").glob("*/*"):
+            if path not in kept:
+                RunFolder(path).remove()
 
-        Also ends runs that are still there long after their deadline.
-        """
-        changed = set()
-        for row in self.database.open_runs():
-            if not self._is_under_way(row):
-                changed.add(row.uid)
-            elif self._clock.now() > row.begun + timedelta(seconds=row.deadline + KILL_AFTER):
-                self._signal(row, signal.SIGKILL)
-        version = self.database.data_version
-        if version != self._data_version:
-            self._data_version = version
-            changed |= {uid for uid in self.book.entries if self.database.oldest_request(uid)}
-        return changed
+    def _taken(self) -> set[str]:
+        """The clusters that have a place: an attempt that is under way, or a run."""
+        return self.clusters.locked() | {row.uid for row in self.runs.open() if self._is_under_way(row)}
 
-    def count_unfinished(self) -> int:
-        """How many runs are under way, of all clusters."""
-        return sum(self._is_under_way(row) for row in self.database.open_runs())
+    def _end_if_late(self, row: RunRow) -> None:
+        """By a clock that nobody sets, from when this manager saw it first: never too early."""
+        now = self._clock.monotonic()
+        seen = self._first_seen.setdefault((row.uid, row.name), now)
+        if now - seen > row.deadline + KILL_AFTER:
+            self._processes.send(self.run_folder(row.uid, row.name), signal.SIGKILL)
 
-    def end_runs(self) -> None:
-        """Ask every run to end: each aborts its upload, and says so in its result."""
-        for row in self.database.open_runs():
-            if self._is_under_way(row):
-                self._signal(row, signal.SIGTERM)
+    def _let_go(self) -> None:
+        for uid in self.clusters.leaving():
+            row = self._row(uid)
+            if row.lock is None and row.status.schedule is None and not self.runs.open(uid):
+                self.clusters.set_gone(uid)
 
     def _run(self, row: RunRow) -> Run | None:
         """The run as it is; None when its process was never started, so that it is started again."""
-        folder = self.run_folder(row.uid, row.name)
         if self._is_under_way(row):
             return Run(name=row.name, state=RunState.UNFINISHED)
+        folder = self.run_folder(row.uid, row.name)
         result = folder.result()
-        if result is None and not row.started:
+        if result is None and not row.started and not self._processes.is_child(folder):
             return None
         return Run(name=row.name, state=RunState.FINISHED, result=result or self._no_result(row, folder))
 
     def _is_under_way(self, row: RunRow) -> bool:
-        child = self._children.get((row.uid, row.name))
-        if child is not None and child.poll() is None:
-            return True
-        return self.run_folder(row.uid, row.name).claimed_by() is not None
+        return self._processes.is_under_way(self.run_folder(row.uid, row.name))
 
     def _no_result(self, row: RunRow, folder: RunFolder) -> Result:
         """What can be said of a run whose process is gone and left no result."""
-        child = self._children.get((row.uid, row.name))
-        code = child.poll() if child else None
-        how = "its process is gone"
-        if code is not None and code < 0:
-            how = f"its process was ended by {signal.Signals(-code).name}"
-        elif code is not None:
-            how = f"its process exited with {code}"
-        said = " ".join(folder.last_words().split())
-        words = f"; it said: {said}" if said else ""
+        said = folder.last_words()
+        how = self._processes.end_in_words(folder) + (f"; it said: {said}" if said else "")
         return Result(
             outcome=Outcome.FAILED,
             reason="NoResult",
-            message=f"the run {row.name} ended without a result: {how}"
-            + (f"; it said: {words}" if words else ""),
+            message=f"the run {row.name} ended without a result: {how}",
             exit_code=8,
             started=row.begun,
             finished=self._clock.now(),
         )
 
-    def _signal(self, row: RunRow, number: signal.Signals) -> None:
-        child = self._children.get((row.uid, row.name))
-        if child is not None:
-            child.send_signal(number)
-            return
-        pid = self.run_folder(row.uid, row.name).claimed_by()
-        if pid is not None:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                return  # it ended by itself just now
-
-    def _entry(self, uid: str) -> Entry:
-        entry = self.book.entries.get(uid)
-        if entry is None:
-            raise InternalError(f"find the cluster {uid}", "its document is gone")
-        return entry
+    def _entry(self, row: ClusterRow) -> Entry:
+        """The cluster's document; of one that leaves, one without backups, by which its runs end."""
+        entry = self.book.entries.get(row.uid)
+        if entry is not None:
+            return entry
+        metadata = Metadata(name=row.name, namespace=row.namespace)
+        document = OpenBaoCluster(api_version=API_VERSION, kind=CLUSTER_KIND, metadata=metadata)
+        return Entry(row.namespace, row.name, document, None)
 
     def _row(self, uid: str) -> ClusterRow:
-        row = self.database.cluster(uid)
+        row = self.clusters.get(uid)
         if row is None:
             raise InternalError(f"find the status of {uid}", "it was never written")
         return row
-
-
-def _spawn(folder: RunFolder, claim: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the executor of a run, in a session of its own, so that it outlives this process."""
-    variables = {
-        CLAIM_VARIABLE: str(claim),
-        "BACKUP_RESULT_PATH": str(folder.result_file),
-    }
-    with folder.log_file.open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "bao_backup", "backup"],
-            env={**environment, **variables},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=(claim,),
-            start_new_session=True,
-        )

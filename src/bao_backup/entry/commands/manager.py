@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from bao_backup.adapters.local.database import ClusterRow, Database
+from bao_backup.adapters.local.clusters import ClusterRow, Clusters, ClusterState
+from bao_backup.adapters.local.database import DATABASE, Database
+from bao_backup.adapters.local.events import Events
 from bao_backup.adapters.local.holding import manager_runs
-from bao_backup.core.errors import ConfigurationError, DeadlineError, SnapshotError
+from bao_backup.adapters.local.requests import Requests
+from bao_backup.core.errors import ConfigurationError, DeadlineError
+from bao_backup.core.model import Result
 from bao_backup.entry.output import output_option, print_json, print_table
 from bao_backup.entry.source import verbose_option
 from bao_backup.entry.state_folder import state_option
@@ -26,22 +31,22 @@ WAIT_STEP = 0.2
 @click.option("--events", type=click.IntRange(1, 200), help="Also the newest N events of each cluster.")
 def status_command(*, state: Path, output: str, events: int | None) -> None:
     """Show what the manager knows: last backup, failures, what is under way, the next slot."""
-    database = open_state(state)
-    rows = database.clusters()
-    told = {row.uid: database.events(row.uid, events) if events else [] for row in rows}
-    database.close()
+    with closing(open_state(state)) as database:
+        rows, complaints = Clusters(database).present(), database.complaints()
+        told = {row.uid: Events(database).newest(row.uid, events) if events else [] for row in rows}
     running = manager_runs(state)
     if output == "json":
         clusters = [
             {
                 "namespace": row.namespace,
                 "name": row.name,
+                "state": row.state,
                 "status": {"backup": row.status, "operationLock": row.lock},
                 "events": [event._asdict() for event in told[row.uid]],
             }
             for row in rows
         ]
-        print_json({"managerRuns": running, "clusters": clusters})
+        print_json({"managerRuns": running, "complaints": complaints, "clusters": clusters})
         return
     now = datetime.now(UTC)
     columns = ("CLUSTER", "STATE", "LAST BACKUP", "SIZE", "FAILURES", "NEXT", "WHY")
@@ -50,6 +55,8 @@ def status_command(*, state: Path, output: str, events: int | None) -> None:
         for event in told[row.uid]:
             mark = "!" if event.warning else " "
             click.echo(f"{mark} {event.time} {row.namespace}/{row.name} {event.reason}: {event.message}")
+    for complaint in complaints:
+        click.echo(f"! {complaint}", err=True)
     if not running:
         click.echo(f"no manager runs with {state}: this is what it last knew", err=True)
 
@@ -58,6 +65,9 @@ def _row(row: ClusterRow, now: datetime) -> tuple[str, ...]:
     status = row.status
     last = status.last_successful_backup
     state, why = _state(row)
+    valid = status.condition("DocumentValid")
+    if valid is not None and valid.status == "False" and valid.message not in why:
+        why = "; ".join(part for part in (why, f"{valid.reason}: {valid.message}") if part)
     return (
         f"{row.namespace}/{row.name}",
         state,
@@ -74,6 +84,8 @@ def _state(row: ClusterRow) -> tuple[str, str]:
     ready, suspended = status.condition("BackupReady"), status.condition("Suspended")
     if status.attempt is not None and status.attempt.under_way:
         return "Running", status.attempt.name
+    if row.state is ClusterState.LEAVING:
+        return "Removed", "its document is gone"
     if status.waiting is not None:
         return "Blocked", f"{status.waiting.reason}: {status.waiting.message}"
     if ready is not None and ready.status == "False":
@@ -87,55 +99,66 @@ def _state(row: ClusterRow) -> tuple[str, str]:
 @state_option
 @verbose_option
 @click.argument("cluster", metavar="[NAMESPACE/]NAME")
-@click.option("--wait", is_flag=True, help="Wait for the run's end; its failure is this command's.")
+@click.option("--wait", is_flag=True, help="Wait for the run's end; its exit code is this command's.")
 @click.option("--timeout", type=click.FloatRange(1), default=3600.0, show_default=True, metavar="SECONDS")
-def trigger_command(*, state: Path, cluster: str, wait: bool, timeout: float) -> None:
+def trigger_command(*, state: Path, cluster: str, wait: bool, timeout: float) -> int:
     """Ask the manager to back up a cluster now, also while its schedule is suspended."""
-    database = open_state(state)
+    with closing(open_state(state)) as database:
+        row = _find(database, cluster)
+        if not manager_runs(state):
+            raise ConfigurationError(
+                f"trigger {cluster}",
+                f"no manager runs with {state}",
+                hint="start bao-backup serve, or use bao-backup backup",
+            )
+        request = Requests(database).ask(row.uid)
+        click.echo(f"{request} is written; the manager takes it up within a second", err=wait)
+        if not wait:
+            return 0
+        result = _wait(database, row.uid, request, timeout)
+    if result.succeeded:
+        click.echo(result.key)
+    else:
+        click.echo(f"bao-backup: {result.reason}: {result.message}", err=True)
+    return result.exit_code
+
+
+def _find(database: Database, cluster: str) -> ClusterRow:
     namespace, _, name = cluster.rpartition("/")
-    row = next(
-        (r for r in database.clusters() if (r.namespace, r.name) == (namespace or "default", name)), None
-    )
-    if row is None:
-        known = ", ".join(f"{r.namespace}/{r.name}" for r in database.clusters()) or "none"
-        raise ConfigurationError(f"trigger {cluster}", f"the manager knows {known}")
-    if not manager_runs(state):
-        raise ConfigurationError(
-            f"trigger {cluster}",
-            f"no manager runs with {state}",
-            hint="start bao-backup serve, or use bao-backup backup",
-        )
-    request = database.ask(row.uid)
-    click.echo(f"{request} is written; the manager takes it up within a second")
-    if wait:
-        click.echo(_wait(database, row.uid, request, timeout))
+    rows = [row for row in Clusters(database).present() if row.state is ClusterState.CONFIGURED]
+    for row in rows:
+        if (row.namespace, row.name) == (namespace or "default", name):
+            return row
+    known = ", ".join(f"{row.namespace}/{row.name}" for row in rows) or "no cluster"
+    raise ConfigurationError(f"trigger {cluster}", f"the manager knows {known}", hint="name one of them")
 
 
-def _wait(database: Database, uid: str, request: str, timeout: float) -> str:
-    """The key of the backup that the request led to, or the error that its run ended in."""
+def _wait(database: Database, uid: str, request: str, timeout: float) -> Result:
+    """How the run ended that the request led to."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
-        row = database.cluster(uid)
-        status = row.status if row else None
-        if status and status.last_handled_manual_trigger == request and status.attempt:
-            attempt, last = status.attempt, status.last_successful_backup
-            if attempt.settled and last is not None and last.key == attempt.key:
-                return last.key
-            if attempt.settled:
-                raise SnapshotError(
-                    f"run {attempt.name}",
-                    f"{status.last_failure_reason}: {status.last_failure_message}",
-                    hint="bao-backup status --events 20 tells more",
-                )
+        row = Requests(database).get(uid, request)
+        if row is None:
+            raise ConfigurationError(f"wait for {request}", "it was dropped: the cluster's document is gone")
+        if row.result is not None:
+            return row.result
         time.sleep(WAIT_STEP)
-    raise DeadlineError(f"wait for {request}", f"it was not done after {timeout:g} s", hint="it goes on")
+    cluster = Clusters(database).get(uid)
+    waiting = cluster.status.waiting if cluster else None
+    why = f"; {waiting.reason}: {waiting.message}" if waiting else ""
+    raise DeadlineError(f"wait for {request}", f"it was not done after {timeout:g} s{why}", hint="it goes on")
 
 
 def open_state(state: Path) -> Database:
     """The manager's database, which must be there."""
-    file = state / "state.db"
-    if not file.is_file():
-        raise ConfigurationError(
-            f"open the manager's state {file}", "there is none", hint="name the folder with --state"
-        )
+    file = state / DATABASE
+    try:
+        there = file.is_file()
+    except OSError as error:
+        why = (error.strerror or "failed").lower()
+        hint = "run it as the manager's user"
+        raise ConfigurationError(f"open the manager's state {file}", why, hint=hint) from error
+    if not there:
+        hint = "name the folder with --state; bao-backup serve makes it"
+        raise ConfigurationError(f"open the manager's state {file}", "there is none", hint=hint)
     return Database(file)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 
 import click
 
+from bao_backup.adapters.local.database import DATABASE
 from bao_backup.entry.logs import Log
 from bao_backup.entry.serving import LocalManager
 from bao_backup.entry.source import secrets_beside, secrets_option
@@ -17,7 +19,8 @@ EPILOG = """\b
 Examples:
   bao-backup serve --config clusters.yaml
   bao-backup serve --config /etc/bao-backup --log-format json --listen 0.0.0.0:9090
-Documents are read again when a file changes. SIGTERM waits for runs under way.
+Documents are read again when a file changes. SIGTERM waits for runs under way; a second one asks
+them to abort.
 """
 
 
@@ -78,6 +81,11 @@ def serve_command(
         grace=grace,
         most_runs=max_runs,
     )
-    with serving_web(listen, manager.alive, state / "state.db") as address:
+    with (
+        closing(manager),
+        serving_web(
+            listen, alive=manager.alive, ready=manager.ready, database_file=state / DATABASE
+        ) as address,
+    ):
         log.say(f"probes and metrics on http://{address}")
         asyncio.run(manager.run())
