@@ -158,6 +158,13 @@ def test_denied(tmp_path: Path) -> None:
     assert TOKEN not in caught.value.message
 
 
+def test_a_server_that_repeats_the_token(tmp_path: Path) -> None:
+    """Words that hold the token are left out."""
+    with pytest.raises(SnapshotDeniedError, match="403") as caught:
+        read(reply(403, b'{"errors":["no such token: %b"]}' % TOKEN.encode()), tmp_path)
+    assert TOKEN not in caught.value.message
+
+
 @pytest.mark.parametrize("status", [400, 404, 405])
 def test_refused(status: int, tmp_path: Path) -> None:
     """Other refusals are no change of leader; the server's own words are given."""

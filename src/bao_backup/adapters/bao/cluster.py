@@ -70,7 +70,8 @@ class HttpBao:
     def revoke(self, leader: Leader) -> None:
         """Revoke the token if `login` obtained it, and forget it in any case.
 
-        Raises LoginError when it could not be revoked: it then lives on until its time is over.
+        Raises LoginError when it could not be revoked (it then lives on until its time is over), or
+        ServerUntrustedError.
         """
         token, self._token = self._token, None
         if token is None or not token.revocable:

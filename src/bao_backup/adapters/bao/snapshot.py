@@ -138,14 +138,14 @@ def _ask(doing: str, connection: Connection, token: str, stall_seconds: float) -
     except http.client.HTTPException as error:
         raise SnapshotError(doing, explain(error, stall_seconds)) from error
     try:
-        _check(doing, response)
+        _check(doing, response, token)
     except SnapshotError:
         response.close()
         raise
     return response
 
 
-def _check(doing: str, response: http.client.HTTPResponse) -> None:
+def _check(doing: str, response: http.client.HTTPResponse, token: str) -> None:
     """Raise for every head that does not begin a snapshot."""
     if response.status == 200:
         kind = response.headers.get_content_type()
@@ -156,7 +156,7 @@ def _check(doing: str, response: http.client.HTTPResponse) -> None:
         reply = Reply(response.status, response.headers, response.read(_ANSWER_LIMIT))
     except (OSError, http.client.HTTPException):
         reply = Reply(response.status, response.headers, b"")
-    why = f"it answers {reply.describe()}"
+    why = f"it answers {reply.describe((token,))}"
     if reply.status == 403:
         hint = f"{SnapshotDeniedError.default_hint}, and the token must be of the root namespace"
         raise SnapshotDeniedError(doing, why, hint=hint)
