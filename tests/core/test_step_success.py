@@ -75,7 +75,7 @@ def test_a_success_fills_the_status_from_the_result() -> None:
     assert ready is not None
     assert (ready.status, ready.reason) == ("True", "BackupSucceeded")
     assert ready.last_transition_time == at("02:02:55")
-    assert world.told("BackupCompleted") == [f"{run.key}, 123456 bytes, in 2m50s"]
+    assert world.told("BackupCompleted") == [f"{run.key}, 121 KiB in 2m 50s"]
 
 
 def test_a_run_that_ended_is_forgotten_only_after_its_result_is_in_the_status() -> None:

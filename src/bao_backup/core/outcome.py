@@ -10,6 +10,7 @@ from bao_backup.core.duration import format_duration
 from bao_backup.core.model import Result
 from bao_backup.core.observed import Action, Emit, Run
 from bao_backup.core.status import Attempt, BackupStatus, Condition, SuccessfulBackup, with_condition
+from bao_backup.core.words import duration_in_words, size_in_words
 
 FIRST_RETRY = timedelta(minutes=1)
 LONGEST_RETRY = timedelta(minutes=15)
@@ -58,7 +59,8 @@ def fold_success(
         ),
     )
     status, events = _fold_retention(status, result)
-    done = Emit(reason="BackupCompleted", message=f"{result.key}, {result.size} bytes, in {duration}")
+    size, took = size_in_words(result.size), duration_in_words(result.finished - result.started)
+    done = Emit(reason="BackupCompleted", message=f"{result.key}, {size} in {took}")
     return status, (done, *events)
 
 
