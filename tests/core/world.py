@@ -8,6 +8,7 @@ it checks what must always hold.
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -54,9 +55,9 @@ class Died(Exception):  # noqa: N818 - what happened to the manager
 class World:
     """One cluster, its runs, and a manager that may die. Its schedule is hourly unless it is said."""
 
-    def __init__(self, start: datetime = MIDNIGHT, **changes: Any) -> None:
+    def __init__(self, *, start: datetime = MIDNIGHT, **changes: Any) -> None:
         self.now = start
-        self._content = document({"spec.backup.schedule": "0 * * * *", **LOGIN})
+        self.content = document({"spec.backup.schedule": "0 * * * *", **LOGIN})
         self.document: OpenBaoCluster | None = None
         self.problems: tuple[Problem, ...] = ()
         self.status, self.version = BackupStatus(), 0
@@ -76,7 +77,7 @@ class World:
         #: Actions of these types do not happen.
         self.lost: tuple[type[Action], ...] = ()
         self._calls = 0
-        self._observed: Observed | None = None
+        self._answered: Health | None = None
         self.edit(**changes)
 
     # --- what people and the outer world do ----------------------------------------------------
@@ -92,12 +93,12 @@ class World:
         }
         for path, value in paths.items():
             *parents, last = path.split(".")
-            place = self._content
+            place = self.content
             for parent in parents:
                 place = place.setdefault(parent, {})
-            place[last] = value
+            place[last] = deepcopy(value)
         try:
-            self.document, self.problems = parse_cluster(self._content, strict=True), ()
+            self.document, self.problems = parse_cluster(self.content, strict=True), ()
         except DocumentError as error:
             self.problems = error.problems
             self.document = self.document if keep_last else None
@@ -158,7 +159,7 @@ class World:
 
     def round(self) -> None:
         """One round of the manager, which may die in it."""
-        self._calls = 0
+        self._calls, self._answered = 0, None
         self.wake = _finish(reconcile(self, _Clock(self), "uid"))
         assert self.wake is None or self.wake > self.now, "a wake that is not in the future never ends"
 
@@ -193,12 +194,15 @@ class World:
 
     async def observe(self, _uid: str) -> tuple[Observed, str]:
         self._call()
-        self._observed = self._observe()
-        return self._observed, str(self.version)
+        observed = self._observe()
+        #: What the round decides from; when it asked the health, it observes again after that.
+        self.seen = replace(observed, health=self._answered)
+        return observed, str(self.version)
 
     async def ask_health(self, _uid: str) -> Health:
         self._call()
-        return self.health or READY
+        self._answered = self.health or READY
+        return self._answered
 
     async def save(self, _uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
         self._call()

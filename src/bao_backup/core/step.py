@@ -56,8 +56,9 @@ def step(observed: Observed, now: datetime) -> Decision:
     schedule = observed.document.schedule
     status, left = follow_schedule(observed, observed.document.spec.backup, status, now)
     status, missed = record_missed(schedule, observed, status, now)
-    status = _valid_again(status, now)
     actions += (*left, *missed)
+    if not left and not missed:
+        status = _valid_again(observed, status, now)
     stopped = schedule_stopped(observed)
     wake = None if stopped else schedule.next_start(now)
     wanted = wanted_now(schedule, observed, status, now)
@@ -203,10 +204,10 @@ def _without_schedule(
     return Decision(status=status, lock=_lock(observed, status, now), actions=actions, wake=wake)
 
 
-def _valid_again(status: BackupStatus, now: datetime) -> BackupStatus:
-    """What a wrong document kept from being ready is not wrong any more."""
-    ready = status.condition("BackupReady")
-    if ready is None or ready.reason != "InvalidDocument":
+def _valid_again(observed: Observed, status: BackupStatus, now: datetime) -> BackupStatus:
+    """When the document becomes right, it is not what keeps backups from being ready any more."""
+    ready, valid = status.condition("BackupReady"), observed.status.condition("DocumentValid")
+    if ready is None or ready.reason != "InvalidDocument" or valid is None or valid.status == "True":
         return status
     unknown = replace(
         ready,
