@@ -116,6 +116,13 @@ class Bao(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """End a `snapshot` call that waits for the answer's head, from any thread; it then raises.
+
+        Nothing else is ended by it: the other calls are short, a stream has its own `close`.
+        """
+        ...
+
     def revoke(self, leader: Leader) -> None:
         """Revoke the token if `login` obtained it (a configured token stays). Raises LoginError."""
         ...

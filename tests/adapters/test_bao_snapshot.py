@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -94,6 +95,20 @@ def test_stall(sent: bytes, tmp_path: Path) -> None:
     """Silence beyond the limit ends the read, wherever it sets in."""
     with pytest.raises(SnapshotStalledError, match=r"0\.2 s"):
         read(Script((sent,), End.HOLD), tmp_path, stall_seconds=0.2)
+
+
+def test_interrupt_before_the_head(tmp_path: Path) -> None:
+    """A server that says nothing at all does not hold up a run that must end."""
+    begun = time.monotonic()
+    with ScriptedServer({PATH: Script((b"HTTP/1.1 200",), End.HOLD)}) as server:
+        bao, leader = logged_in(server.url, tmp_path, 60.0)
+        timer = threading.Timer(0.3, bao.interrupt)
+        timer.start()
+        with pytest.raises((LeaderLostError, SnapshotError)):
+            bao.snapshot(leader)
+        timer.join()
+    assert time.monotonic() - begun < 30
+    bao.interrupt()
 
 
 def test_slow_is_no_stall(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 from tests.contracts.asking import MIB
-from tests.contracts.behind_proxy import Proxy
 from tests.contracts.stores import STORES, Place, s3_credentials
 from tests.harness.http_proxy import FaultyProxy
 from tests.harness.minio import Minio
@@ -32,7 +31,7 @@ def store(place: Place) -> Store:
 @pytest.fixture
 def proxy(minio: Minio) -> Iterator[FaultyProxy]:
     """What stands between the store's adapter and MinIO."""
-    with Proxy(minio.url) as proxy:
+    with FaultyProxy(minio.url) as proxy:
         yield proxy
 
 

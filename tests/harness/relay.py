@@ -216,6 +216,7 @@ class Relay(BaseHTTPRequestHandler):
             raise ConnectionEnd(reset=False) from error
         if expected is not None and passed < expected:
             raise ConnectionEnd(reset=False)
+        response.close()  # read1 does not, and without it the connection takes no further call
 
     def _spoil(self, body: bytes, fault: CallFault, turn: Round) -> Iterator[bytes]:
         """The body with the fault in it."""

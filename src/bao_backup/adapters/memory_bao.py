@@ -174,6 +174,9 @@ class MemoryBao:
             self._end(fault)
         return stream
 
+    def interrupt(self) -> None:
+        """No call waits here: a snapshot's head is there at once."""
+
     def revoke(self, leader: Leader) -> None:
         """Make the token worthless, and forget it."""
         token, self._token = self._token, ""

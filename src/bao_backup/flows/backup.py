@@ -172,7 +172,8 @@ class BackupFlow:
             self._bao.login(leader)
             self._logged_in = True
         reader = ArchiveReader()
-        stream = self._bao.snapshot(leader)
+        with self._stop.closing(self._bao.interrupt):
+            stream = self._bao.snapshot(leader)
         with closing(stream), self._stop.closing(stream.close):
             self._reporter.say(f"streaming into {self._store.location}/{self._order.key}")
             chunks = self._proven(stream, reader)

@@ -31,6 +31,7 @@ class HttpBao:
         if not self._endpoints:
             raise ConfigurationError("read the server addresses", "there is none")
         self._token: Token | None = None
+        self._asked: Connection | None = None
 
     def find_leader(self) -> Leader:
         """Ask every address once for `sys/health`, and give the active one.
@@ -65,7 +66,17 @@ class HttpBao:
         """
         if self._token is None:
             raise InternalError(f"read the snapshot of {leader.address}", "there was no login before")
-        return begin(self._connection(leader), self._token.value, self._settings.stall_seconds)
+        self._asked = self._connection(leader)
+        try:
+            return begin(self._asked, self._token.value, self._settings.stall_seconds)
+        finally:
+            self._asked = None
+
+    def interrupt(self) -> None:
+        """End a `snapshot` call that waits for the answer's head."""
+        asked = self._asked
+        if asked is not None:
+            asked.shut_down()
 
     def revoke(self, leader: Leader) -> None:
         """Revoke the token if `login` obtained it, and forget it in any case.

@@ -75,6 +75,11 @@ class Connection(http.client.HTTPConnection):
             self.close()
             raise
 
+    def shut_down(self) -> None:
+        """End whatever is under way, from any thread: a blocked read or write ends at once."""
+        if self.sock is not None:
+            shut_down(self.sock)
+
     def _reach(self) -> socket.socket:
         reached = socket.create_connection((self.place.ip or self.host, self.port), self.timeout)
         reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -100,6 +105,15 @@ class Connection(http.client.HTTPConnection):
             return "other names"
         names = certificate.get("subjectAltName", ())
         return ", ".join(str(name[1]) for name in names if len(name) == 2)
+
+
+def shut_down(stream: socket.socket) -> None:
+    """End a connection under another thread's hands."""
+    try:
+        # Not SSLSocket's own: that one takes the TLS state away from the reader.
+        socket.socket.shutdown(stream, socket.SHUT_RDWR)
+    except OSError:
+        return  # the other side was faster
 
 
 def trust(ca_file: str) -> ssl.SSLContext:

@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from bao_backup.adapters.bao.connection import Connection, Reply, explain, headers
+from bao_backup.adapters.bao.connection import Connection, Reply, explain, headers, shut_down
 from bao_backup.adapters.bao.login import not_serving
 from bao_backup.core.errors import (
     LeaderLostError,
@@ -63,7 +63,7 @@ class HttpSnapshot:
         with self._lock:
             self._closed = True
             if self._reading:
-                self._shut_down()  # the reader releases it: a descriptor in use must not become free
+                shut_down(self._socket)  # the reader releases it: a descriptor in use must not become free
             else:
                 self._release()
 
@@ -89,13 +89,6 @@ class HttpSnapshot:
     def _cut_off(self, why: str) -> SnapshotCutOffError:
         why = "this side closed the connection" if self._closed else why
         return SnapshotCutOffError(self._doing, f"{why} after {self._received} bytes")
-
-    def _shut_down(self) -> None:
-        try:
-            # Not SSLSocket's own: that one takes the TLS state away under the reader's hands.
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-        except OSError:
-            return  # the other side was faster
 
     def _release(self) -> None:
         self._response.close()
