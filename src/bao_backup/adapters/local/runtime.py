@@ -204,7 +204,7 @@ class LocalRuntime:
             if self._is_under_way(row):
                 taken.add(row.uid)
                 self._end_if_late(row)
-            elif run not in self._ended_told:
+            elif run not in self._ended_told and self._run(row) is not None:
                 self._ended_told.add(run)
                 changed.add(row.uid)
         version = self.database.data_version
