@@ -159,6 +159,7 @@ def test_a_failure_that_was_long_ago_is_tried_again_at_once() -> None:
     world.now = at("07:00")
     world.settle()
     assert world.names[1:] == ["backup-prod-20261122-020000-r2"]
+    assert world.told("BackupFailed")[0].endswith("; tried again at 07:00:00 UTC")
 
 
 def test_a_failure_is_looked_at_only_after_the_deadline_of_its_slot() -> None:

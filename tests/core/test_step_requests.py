@@ -8,6 +8,7 @@ import pytest
 from tests.core.world import DAY, HOUR, MINUTE, SECOND, World, at
 
 from bao_backup.core.model import Trigger
+from bao_backup.core.observed import ClearTrigger
 
 
 def asked(value: str = "please", **changes: Any) -> World:
@@ -51,15 +52,19 @@ def test_a_request_is_cleared_and_told() -> None:
 
 
 def test_a_request_that_cannot_be_cleared_runs_once() -> None:
-    """Somebody else's mistake, or a crash, must not start backup after backup."""
+    """A right that is missing, or a crash, must not start backup after backup."""
     world = asked()
     for crash in range(1, 6):
         world.dies_at = crash
         world.round_or_death()
-    world.settle()
+    world.lost = (ClearTrigger,)
+    world.until(at("00:20"))
     world.finish()
-    world.settle()
+    world.until(at("00:30"))
     assert len(world.started) == 1
+    world.lost = ()
+    world.settle()
+    assert (world.trigger, len(world.started)) == ("", 1)
 
 
 def test_the_same_value_may_be_asked_again_later() -> None:
