@@ -16,6 +16,9 @@ from bao_backup.core.errors import InternalError
 OWN_VARIABLES = ("BACKUP_", "BAO_BACKUP_", "CLUSTER_")
 KEPT_VARIABLES = {"BAO_BACKUP_VERBOSE"}
 
+#: Runs that outlive who started them: collecting their objects would be taken for a mistake.
+_outliving: list[subprocess.Popen[bytes]] = []
+
 
 class Processes:
     """The processes of runs: children of this one, and those that an earlier manager started."""
@@ -82,6 +85,11 @@ class Processes:
         if code < 0:
             return f"its process was ended by {signal.Signals(-code).name}"
         return f"its process exited with {code}"
+
+    def close(self) -> None:
+        """Let the processes go on by themselves."""
+        _outliving.extend(child for child in self._children.values() if child.poll() is None)
+        self._children.clear()
 
     def forget(self, folder: RunFolder) -> None:
         """The run has ended: keep nothing of it here."""

@@ -90,6 +90,7 @@ class LocalRuntime:
 
     def close(self) -> None:
         """Give the folder back. Runs that are under way go on."""
+        self._processes.close()
         self.database.close()
         os.close(self._held)
 
