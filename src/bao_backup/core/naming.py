@@ -77,6 +77,18 @@ def checked_path_prefix(path_prefix: str) -> str:
     return folder
 
 
+def checked_kind(kind: str) -> str:
+    """The class before the timestamp, without the dash behind it; empty for the ordinary backups.
+
+    Raises:
+        ConfigurationError: it is not lower-case words joined by single dashes.
+    """
+    words = kind.removesuffix("-")
+    if words and not _KIND.fullmatch(words):
+        raise _unusable("kind", kind, 'expected lower-case words joined by dashes, as "pre-upgrade"')
+    return words
+
+
 def is_object_name(name: str) -> bool:
     """Whether Kubernetes would take it as an object's name (an RFC 1123 subdomain)."""
     return len(name) <= _LONGEST_OBJECT_NAME and _OBJECT_NAME.fullmatch(name) is not None
@@ -99,8 +111,8 @@ def backup_key(prefix: str, taken: datetime, short_id: str, kind: str = "") -> s
         ConfigurationError: `kind` is not lower-case words joined by single dashes.
         InternalError: a naive time or an id that is not 8 hex digits.
     """
-    if kind and not _KIND.fullmatch(kind):
-        raise _unusable("kind", kind, 'expected lower-case words joined by dashes, as "pre-upgrade"')
+    if kind != checked_kind(kind):
+        raise _unusable("kind", kind, "expected no dash behind it")
     if not _ID.fullmatch(short_id):
         raise InternalError("make a key", "the id is not 8 hex digits")
     stamp = _in_utc(taken).replace(tzinfo=None).isoformat(timespec="seconds").replace(":", "-") + "Z"

@@ -13,9 +13,15 @@ from typing import TypeVar
 import msgspec
 
 from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
-from bao_backup.core.errors import ConfigurationError
-from bao_backup.core.model import Trigger, Value, VerifyLevel
-from bao_backup.core.naming import cluster_prefix
+from bao_backup.core.errors import ConfigurationError, one_line
+from bao_backup.core.model import Moment, Trigger, Value, VerifyLevel
+from bao_backup.core.naming import (
+    checked_kind,
+    checked_path_prefix,
+    cluster_prefix,
+    is_object_name,
+    parse_key,
+)
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.storage import StoreSettings
 
@@ -60,7 +66,7 @@ class _Rest(Value, frozen=True, kw_only=True):
     """What travels in BACKUP_CONFIG."""
 
     uid: str = ""
-    slot: datetime | None = None
+    slot: Moment | None = None
     trigger: Trigger = Trigger.SCHEDULED
     number: int = 1
     bao: BaoSettings | None = None
@@ -71,7 +77,11 @@ class _Rest(Value, frozen=True, kw_only=True):
 
 
 def to_environment(settings: RunSettings) -> dict[str, str]:
-    """The variables that make an executor work with these settings."""
+    """The variables that make an executor work with these settings.
+
+    Those that say nothing are there and empty, so that no other value shows through from the
+    environment of who starts the executor.
+    """
     rest = _Rest(
         uid=settings.uid,
         slot=settings.slot,
@@ -84,7 +94,7 @@ def to_environment(settings: RunSettings) -> dict[str, str]:
         deadline_seconds=settings.deadline_seconds,
     )
     store = settings.store
-    variables = {
+    return {
         "CLUSTER_NAMESPACE": settings.namespace,
         "CLUSTER_NAME": settings.name,
         "BACKUP_PROVIDER": store.provider,
@@ -97,7 +107,6 @@ def to_environment(settings: RunSettings) -> dict[str, str]:
         "BACKUP_CREDENTIALS_PATH": settings.credentials_folder,
         "BACKUP_CONFIG": msgspec.json.encode(rest).decode(),
     }
-    return {name: value for name, value in variables.items() if value}
 
 
 def from_environment(environment: Mapping[str, str]) -> RunSettings:
@@ -107,15 +116,17 @@ def from_environment(environment: Mapping[str, str]) -> RunSettings:
     """
     reader = _Reader(environment)
     rest = reader.rest()
-    namespace, name = reader.required("CLUSTER_NAMESPACE"), reader.required("CLUSTER_NAME")
+    namespace, name = reader.name("CLUSTER_NAMESPACE"), reader.name("CLUSTER_NAME")
+    if rest is None:  # what it would have said cannot be missed elsewhere
+        raise reader.error()
     bao = rest.bao or _bao(reader, namespace, name)
     store = rest.store or _store(reader)
     settings = RunSettings(
         namespace=namespace,
         name=name,
         uid=rest.uid,
-        path_prefix=reader.text("BACKUP_PATH_PREFIX"),
-        kind=reader.text("BACKUP_FILENAME_PREFIX").rstrip("-"),
+        path_prefix=reader.checked("BACKUP_PATH_PREFIX", checked_path_prefix),
+        kind=reader.checked("BACKUP_FILENAME_PREFIX", checked_kind).removesuffix("-"),
         key=reader.text("BACKUP_KEY"),
         slot=rest.slot,
         trigger=rest.trigger,
@@ -127,7 +138,13 @@ def from_environment(environment: Mapping[str, str]) -> RunSettings:
         retention=rest.retention,
         deadline_seconds=rest.deadline_seconds,
     )
-    reader.finish()
+    if settings.key and not reader.complaints and parse_key(settings.key, settings.prefix) is None:
+        reader.complain(
+            f"BACKUP_KEY is {settings.key!r}, expected {settings.prefix}/[KIND-]TIMESTAMP-ID.snap, "
+            "with a time like 2026-11-22T02-00-00Z and 8 hex digits"
+        )
+    if reader.complaints:
+        raise reader.error()
     return settings
 
 
@@ -140,8 +157,9 @@ def _bao(reader: _Reader, namespace: str, name: str) -> BaoSettings:
     addresses = tuple(f"https://{pods}-{index}.{domain}:8200" for index in range(replicas))
     method = reader.one_of("BACKUP_AUTH_METHOD", ("jwt", "token"), "jwt")
     if method == "token":
-        folder = reader.text("BACKUP_TOKEN_PATH") or DEFAULT_TOKEN_FOLDER
-        auth = BaoAuth(method=AuthMethod.TOKEN, token_file=f"{folder}/token")
+        # The file, or the folder with the file `token`: both are in use.
+        file = reader.text("BACKUP_TOKEN_PATH") or DEFAULT_TOKEN_FOLDER
+        auth = BaoAuth(method=AuthMethod.TOKEN, token_file=file)
     else:
         auth = BaoAuth(
             method=AuthMethod.JWT,
@@ -171,7 +189,10 @@ class _Reader:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self._complaints: list[str] = []
+        self.complaints: list[str] = []
+
+    def complain(self, words: str) -> None:
+        self.complaints.append(one_line(words))
 
     def text(self, name: str) -> str:
         return self._environment.get(name, "").strip()
@@ -179,7 +200,23 @@ class _Reader:
     def required(self, name: str) -> str:
         value = self.text(name)
         if not value:
-            self._complaints.append(f"{name} is not set")
+            self.complain(f"{name} is not set")
+        return value
+
+    def checked(self, name: str, check: Callable[[str], object]) -> str:
+        value = self.text(name)
+        try:
+            check(value)
+        except ConfigurationError as error:
+            self.complain(f"{name} is {value!r}: {error.why}")
+        return value
+
+    def name(self, name: str) -> str:
+        value = self.required(name)
+        if value and not is_object_name(value):
+            self.complain(
+                f"{name} is {value!r}, expected a Kubernetes name: lower-case letters, digits, - and ."
+            )
         return value
 
     def number(self, name: str, default: int, least: int, most: int) -> int:
@@ -208,23 +245,24 @@ class _Reader:
         try:
             return read(value)
         except (ValueError, KeyError):
-            self._complaints.append(f"{name} is {value!r}, expected {expected}")
+            self.complain(f"{name} is {value!r}, expected {expected}")
             return default
 
-    def rest(self) -> _Rest:
+    def rest(self) -> _Rest | None:
         text = self.text("BACKUP_CONFIG")
         if not text:
             return _Rest()
         try:
             return msgspec.json.decode(text, type=_Rest)
         except msgspec.MsgspecError as error:
-            self._complaints.append(f"BACKUP_CONFIG: {error}")
-            return _Rest()
+            self.complain(f"BACKUP_CONFIG: {error}")
+        except ConfigurationError as error:
+            self.complain(f"BACKUP_CONFIG: {error.why}")
+        return None
 
-    def finish(self) -> None:
-        if self._complaints:
-            raise ConfigurationError(
-                "read the environment",
-                "; ".join(self._complaints),
-                hint="set them, or use --config FILE --cluster NAMESPACE/NAME",
-            )
+    def error(self) -> ConfigurationError:
+        return ConfigurationError(
+            "read the environment",
+            "; ".join(self.complaints),
+            hint="set them, or use --config FILE --cluster NAMESPACE/NAME",
+        )
