@@ -1,0 +1,81 @@
+"""What the end-to-end tests share: the witness of all runs, a site, and where backups go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.harness.minio import ROOT, Minio
+from tests.harness.vault import VaultCluster
+from tests.servers.places import BucketPlace, FolderPlace, Place
+from tests.servers.program import FILLED, FILLED_THREE, Site, Witness
+
+_filled = pytest.StashKey[set[str]]()
+
+
+@pytest.fixture(scope="module")
+def witness() -> Iterator[Witness]:
+    """Sees all runs of a module; when they are over, no secret was in anything that they said."""
+    witness = Witness()
+    witness.secret("MinIO's access key", ROOT.access_key)
+    witness.secret("MinIO's secret key", ROOT.secret_key)
+    yield witness
+    assert witness.places > 0
+    assert witness.leaks() == []
+
+
+@pytest.fixture
+def site(tmp_path: Path, witness: Witness) -> Iterator[Site]:
+    """A folder with documents and Secrets, and the program to run with them."""
+    site = Site(tmp_path / "site", witness)
+    yield site
+    site.end()
+
+
+@pytest.fixture
+def in_bucket(minio: Minio, bucket: str, witness: Witness) -> Iterator[BucketPlace]:
+    """A bucket of MinIO; the witness reads the receipts that are left in it."""
+    place = BucketPlace(minio, bucket)
+    yield place
+    _show_receipts(place, witness)
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, witness: Witness) -> Iterator[FolderPlace]:
+    """A folder; the witness reads the receipts that are left in it."""
+    (tmp_path / "backups").mkdir()
+    place = FolderPlace(tmp_path / "backups")
+    yield place
+    _show_receipts(place, witness)
+
+
+@pytest.fixture
+def places(in_bucket: BucketPlace, in_folder: FolderPlace) -> dict[str, Place]:
+    """Both kinds of target, by the name of the cluster that goes to each."""
+    return {"to-bucket": in_bucket, "to-folder": in_folder}
+
+
+@pytest.fixture
+def full_vault(vault: VaultCluster, request: pytest.FixtureRequest) -> VaultCluster:
+    """The cluster of one node, with enough in it for a snapshot of several parts."""
+    return _fill(vault, FILLED, request)
+
+
+@pytest.fixture
+def full_cluster(vault_cluster: VaultCluster, request: pytest.FixtureRequest) -> VaultCluster:
+    """The cluster of three nodes, with enough in it for a snapshot of several parts."""
+    return _fill(vault_cluster, FILLED_THREE, request)
+
+
+def _fill(cluster: VaultCluster, size: int, request: pytest.FixtureRequest) -> VaultCluster:
+    filled = request.config.stash.setdefault(_filled, set())
+    if str(cluster.folder) not in filled:
+        cluster.fill(size)
+        filled.add(str(cluster.folder))
+    return cluster
+
+
+def _show_receipts(place: Place, witness: Witness) -> None:
+    for key in (key for key in place.visible() if key.endswith(".json")):
+        witness.saw(key, place.read(key))
