@@ -39,7 +39,7 @@ failed; the hint says what to do next. None of them may hold a token, a key or a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -302,6 +302,14 @@ class DeadlineError(InterruptedRunError):
 
 class InternalError(BaoBackupError):
     """A defect of this program, or of the machine under it."""
+
+    @classmethod
+    def unforeseen(cls, doing: str, error: Exception) -> Self:
+        """What no code foresaw. Of its text only what the system says: nobody knows what the rest holds."""
+        said = f": {error.strerror.lower()}" if isinstance(error, OSError) and error.strerror else ""
+        wrapped = cls(doing, f"{type(error).__name__}{said}")
+        wrapped.__cause__ = error
+        return wrapped
 
 
 class RestoreUnknownError(BaoBackupError):

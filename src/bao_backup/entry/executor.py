@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from bao_backup.adapters.system import SystemClock, keep_freed_memory
-from bao_backup.core.errors import BaoBackupError, InternalError, StorageError
+from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError, StorageError
 from bao_backup.core.model import Result, RetentionOutcome
 from bao_backup.core.naming import backup_key, short_id
 from bao_backup.core.result import encode_result, failed, succeeded
@@ -22,33 +23,42 @@ from bao_backup.ports import Clock, Reporter, Store
 KEPT_BLOCK = 8 * 1024 * 1024
 
 
+class Ended(NamedTuple):
+    """How a run ended."""
+
+    result: Result
+    #: What it failed with; `result` tells the same in fewer words.
+    error: BaoBackupError | None
+
+
 def run_backup(
     load: Callable[[], RunSettings],
     *,
     environment: Mapping[str, str],
     result_file: Path | None,
     reporter: Reporter,
-) -> Result:
-    """Do one run, write its result where it is wanted, and answer with it. Raises nothing of ours."""
+) -> Ended:
+    """Do one run, write its result where it is wanted, and answer with it.
+
+    Raises ConfigurationError before anything was done when there is no folder for the result,
+    InternalError when the result of a run that ended could not be written.
+    """
+    if result_file is not None and not result_file.parent.is_dir():
+        raise ConfigurationError(f"write the result {result_file}", "there is no such folder")
     clock = SystemClock()
     started = clock.now()
     keep_freed_memory(KEPT_BLOCK)
     try:
-        result = _run(load(), environment, clock, reporter)
-    except BaoBackupError as error:
-        result = failed(error, started=started, finished=clock.now())
-    except Exception as error:
-        wrapped = InternalError("back up", f"{type(error).__name__}")
-        wrapped.__cause__ = error
-        result = failed(wrapped, started=started, finished=clock.now())
-        if os.environ.get("BAO_BACKUP_VERBOSE"):
-            raise
+        ended = _run(load(), environment, clock, reporter)
+    except Exception as error:  # noqa: BLE001 - whatever happened, the manager gets a result
+        known = error if isinstance(error, BaoBackupError) else InternalError.unforeseen("back up", error)
+        ended = Ended(failed(known, started=started, finished=clock.now()), known)
     if result_file is not None:
-        write_result(result_file, result)
-    return result
+        _leave_result(result_file, ended.result)
+    return ended
 
 
-def _run(settings: RunSettings, environment: Mapping[str, str], clock: Clock, reporter: Reporter) -> Result:
+def _run(settings: RunSettings, environment: Mapping[str, str], clock: Clock, reporter: Reporter) -> Ended:
     started = clock.now()
     order = order_of(settings, clock)
     with stopped_by_signals(settings.deadline_seconds) as stop:
@@ -60,7 +70,7 @@ def _run(settings: RunSettings, environment: Mapping[str, str], clock: Clock, re
             )
             taken = flow.take()
         except BaoBackupError as error:
-            return failed(
+            result = failed(
                 error,
                 started=started,
                 finished=clock.now(),
@@ -69,7 +79,8 @@ def _run(settings: RunSettings, environment: Mapping[str, str], clock: Clock, re
                 trigger=order.trigger,
                 tries=flow.tries if flow else 0,
             )
-        return _finish(order, taken, store, clock, stop, reporter)
+            return Ended(result, error)
+        return Ended(_finish(order, taken, store, clock, stop, reporter), None)
 
 
 def _finish(
@@ -112,6 +123,15 @@ def order_of(settings: RunSettings, clock: Clock) -> BackupOrder:
         verify=settings.verify,
         retention=settings.retention,
     )
+
+
+def _leave_result(file: Path, result: Result) -> None:
+    try:
+        write_result(file, result)
+    except OSError as error:
+        why = (error.strerror or "failed").lower()
+        hint = f"the run itself ended with {result.reason}: {result.message}"
+        raise InternalError(f"write the result {file}", why, hint=hint) from error
 
 
 def write_result(file: Path, result: Result) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from bao_backup.entry.words import size_in_words
+from bao_backup.core.words import size_in_words
+from bao_backup.entry.output import say
 from bao_backup.ports import Reporter
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class LogReporter(ScopedReporter):
 
     def say(self, words: str) -> None:
         if not self._quiet:
-            print(words, file=sys.stderr, flush=True)
+            say(words)
 
     def moved(self, size: int) -> None:
         now = time.monotonic()
@@ -81,7 +83,7 @@ class TerminalReporter(ScopedReporter):
         self._progress.stop()
 
     def say(self, words: str) -> None:
-        self._progress.console.print(words, markup=False)
+        self._progress.console.print(words, markup=False, soft_wrap=True)
 
     def moved(self, size: int) -> None:
         now = time.monotonic()
@@ -93,4 +95,5 @@ class TerminalReporter(ScopedReporter):
 
 def reporter_for(*, quiet: bool = False) -> ScopedReporter:
     """The reporter that fits where standard error goes."""
-    return TerminalReporter() if sys.stderr.isatty() and not quiet else LogReporter(quiet=quiet)
+    terminal = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    return TerminalReporter() if terminal and not quiet else LogReporter(quiet=quiet)

@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from msgspec.structs import replace
 
 from bao_backup.core.errors import ConfigurationError
+from bao_backup.core.model import Trigger
 from bao_backup.core.settings import RunSettings, from_environment
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+#: One of these is set wherever the environment is meant to be the configuration.
+_SIGNS_OF_A_JOB = ("CLUSTER_NAMESPACE", "CLUSTER_NAME", "BACKUP_BUCKET", "BACKUP_CONFIG")
+_GIVE_CONFIG = "give --config FILE with the cluster's document, or set the variables of a Job"
+
 verbose_option = click.option(
-    "--verbose", is_flag=True, expose_value=False, help="Print the details of an error."
+    "--verbose", is_flag=True, expose_value=False, help="Print the cause and the details of an error."
 )
 
 secrets_option = click.option(
@@ -50,33 +56,61 @@ def source_options(command: F) -> F:
 
 def load_settings(config: Path | None, cluster: str | None, secrets: Path | None) -> RunSettings:
     """The settings of the one cluster that the options, or the environment, name."""
-    if config is None:
-        if cluster is not None:
-            raise ConfigurationError("choose a cluster", "--cluster needs --config")
-        return from_environment(os.environ)
-    from bao_backup.adapters.documents import document_files, read_documents
-    from bao_backup.core.from_document import settings_from_document
-    from bao_backup.core.spec import CLUSTER_KIND, OpenBaoCluster, parse_cluster
-
-    wanted = _split(cluster) if cluster else None
-    found: list[OpenBaoCluster] = []
-    names: list[str] = []
-    for file in document_files(config):
-        for document in read_documents(file):
-            if document.content.get("kind") != CLUSTER_KIND:
-                continue
-            name = _name_of(document.content)
-            names.append("/".join(name))
-            if wanted is None or name == wanted:
-                found.append(parse_cluster(document.content, strict=True))
-    if not found:
-        there = f"there are {', '.join(names)}" if names else "there is no OpenBaoCluster document"
-        raise ConfigurationError(f"find the cluster {cluster or ''} in {config}".replace("  ", " "), there)
-    if len(found) > 1:
+    if config is not None:
+        return _from_documents(config, cluster, secrets)
+    if cluster is not None:
+        raise ConfigurationError(f"find the cluster {cluster}", "--cluster needs --config", hint=_GIVE_CONFIG)
+    if not any(os.environ.get(name) for name in _SIGNS_OF_A_JOB):
         raise ConfigurationError(
-            f"choose a cluster of {config}", f"there are {', '.join(names)}", hint="name one with --cluster"
+            "find the configuration",
+            "there is no --config, and no variable of a Job is set",
+            hint=_GIVE_CONFIG,
         )
-    return settings_from_document(found[0], secrets_beside(config, secrets))
+    return from_environment(os.environ)
+
+
+def _from_documents(config: Path, cluster: str | None, secrets: Path | None) -> RunSettings:
+    from bao_backup.adapters.documents import Document, document_files, read_documents
+    from bao_backup.core.from_document import settings_from_document
+    from bao_backup.core.spec import CLUSTER_KIND, parse_cluster
+
+    files = document_files(config)
+    documents = [document for file in files for document in read_documents(file)]
+    named: dict[str, list[Document]] = {}
+    for document in documents:
+        if document.content.get("kind") == CLUSTER_KIND:
+            named.setdefault(_name_of(document.content), []).append(document)
+    if not named:
+        kinds = sorted({str(document.content.get("kind")) for document in documents})
+        there = f"its documents are of kind {', '.join(kinds)}" if kinds else "there is no document"
+        hint = (
+            f"describe a cluster there, in a document of kind {CLUSTER_KIND} in a .yaml, .yml or .json file"
+        )
+        raise ConfigurationError(f"find a cluster in {config}", there, hint=hint)
+    chosen = named[_choose(cluster, list(named), config)]
+    if len(chosen) > 1:
+        places = " and ".join(sorted({str(document.source) for document in chosen}))
+        doing = f"find the cluster {_name_of(chosen[0].content)}"
+        raise ConfigurationError(doing, f"there are {len(chosen)} of this name in {places}", hint="keep one")
+    parsed = parse_cluster(chosen[0].content, strict=True)
+    settings = settings_from_document(parsed, secrets_beside(config, secrets))
+    return replace(settings, trigger=Trigger.MANUAL)  # whoever gives --config has no slot
+
+
+def _choose(cluster: str | None, names: list[str], config: Path) -> str:
+    there = f"there are {', '.join(names)}" if len(names) > 1 else f"there is {names[0]}"
+    if not cluster:
+        if len(names) > 1:
+            raise ConfigurationError(f"choose a cluster of {config}", there, hint="name one with --cluster")
+        return names[0]
+    wanted = cluster if "/" in cluster else f"default/{cluster}"
+    if wanted not in names:
+        from difflib import get_close_matches
+
+        near = get_close_matches(wanted, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else "name one of them with --cluster"
+        raise ConfigurationError(f"find the cluster {cluster} in {config}", there, hint=hint)
+    return wanted
 
 
 def secrets_beside(config: Path, secrets: Path | None) -> str:
@@ -87,12 +121,7 @@ def secrets_beside(config: Path, secrets: Path | None) -> str:
     return str((folder / "secrets").absolute())
 
 
-def _split(cluster: str) -> tuple[str, str]:
-    namespace, _, name = cluster.rpartition("/")
-    return namespace or "default", name
-
-
-def _name_of(content: dict[str, Any]) -> tuple[str, str]:
+def _name_of(content: dict[str, Any]) -> str:
     metadata = content.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
-    return str(metadata.get("namespace") or "default"), str(metadata.get("name") or "")
+    return f"{metadata.get('namespace') or 'default'}/{metadata.get('name') or ''}"

@@ -32,7 +32,7 @@ def bao_of(settings: RunSettings) -> Bao:
     from bao_backup.adapters.bao import HttpBao
 
     auth = settings.bao.auth
-    if auth.token_file and Path(auth.token_file).is_dir():
+    if auth.token_file and os.path.isdir(auth.token_file):  # False, too, where we may not look
         auth = replace(auth, token_file=str(Path(auth.token_file) / "token"))
     return HttpBao(replace(settings.bao, auth=auth))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from bao_backup.core.archive import ArchiveReader
 from bao_backup.core.errors import ObjectNotFoundError
 from bao_backup.core.model import Contents
-from bao_backup.flows.read import compare, read_receipt
+from bao_backup.flows.read import about_stored, compare, read_receipt
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Reporter, Store
 
@@ -33,12 +33,13 @@ def download(
         reporter.say(f"{key} has no receipt: proven by its own checksums alone")
     reporter.say(f"reading {store.location}/{key}")
     reader = ArchiveReader()
-    for chunk in store.get(key, etag=head.etag):
-        stop.check()
-        reader.feed(chunk)
-        write(chunk)
-        reporter.moved(reader.size)
-    contents = reader.finish()
+    with about_stored(store, key):
+        for chunk in store.get(key, etag=head.etag):
+            stop.check()
+            reader.feed(chunk)
+            write(chunk)
+            reporter.moved(reader.size)
+        contents = reader.finish()
     if receipt is not None:
         compare(receipt, contents)
     return contents

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from bao_backup.core.archive import ArchiveReader
-from bao_backup.core.errors import StoredDiffersError
+from bao_backup.core.errors import ArchiveError, StoredDiffersError
 from bao_backup.core.model import Contents, Stored
 from bao_backup.core.naming import receipt_key
 from bao_backup.core.receipt import MAXIMUM_RECEIPT_SIZE, Receipt, decode_receipt
@@ -24,11 +27,22 @@ def read_receipt(store: Store, key: str) -> Receipt:
 def read_whole(store: Store, stored: Stored, stop: Stop, reporter: Reporter) -> Contents:
     """Read an object to its end, and prove it; ArchiveError when it is not one whole snapshot."""
     reader = ArchiveReader()
-    for chunk in store.get(stored.key, etag=stored.etag):
-        stop.check()
-        reader.feed(chunk)
-        reporter.moved(reader.size)
-    return reader.finish()
+    with about_stored(store, stored.key):
+        for chunk in store.get(stored.key, etag=stored.etag):
+            stop.check()
+            reader.feed(chunk)
+            reporter.moved(reader.size)
+        return reader.finish()
+
+
+@contextmanager
+def about_stored(store: Store, key: str) -> Iterator[None]:
+    """What is wrong with an archive is told of the object that it was read from."""
+    try:
+        yield
+    except ArchiveError as error:
+        hint = "do not restore from it; take another backup, and look at who else writes to the store"
+        raise type(error)(f"prove {store.location}/{key}", error.why, hint=hint) from error
 
 
 def compare(receipt: Receipt, contents: Contents) -> None:

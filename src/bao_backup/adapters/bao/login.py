@@ -89,7 +89,8 @@ def _read(path: Path, what: str) -> str:
     except UnicodeDecodeError:
         raise LoginError(doing, "it is not text") from None  # the error would quote the credential
     except OSError as error:
-        raise LoginError(doing, (error.strerror or "it cannot be read").lower()) from error
+        why = (error.strerror or "it cannot be read").lower()
+        raise LoginError(doing, why, hint="put it there, readable, or correct spec.backup.auth") from error
     if not content:
         raise LoginError(doing, "it is empty")
     return content

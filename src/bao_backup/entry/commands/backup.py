@@ -7,17 +7,19 @@ from pathlib import Path
 
 import click
 
+from bao_backup.core.model import Result
+from bao_backup.core.words import duration_in_words, size_in_words
 from bao_backup.entry.executor import run_backup
-from bao_backup.entry.output import output_option, print_json
+from bao_backup.entry.output import output_option, print_json, say, silence, tell, write_out
 from bao_backup.entry.progress import reporter_for
 from bao_backup.entry.source import load_settings, source_options
-from bao_backup.entry.words import duration_in_words, size_in_words
 
 EPILOG = """\b
 Examples:
   bao-backup backup --config clusters.yaml --cluster default/vault
   bao-backup backup --config clusters.yaml --output json
 Without --config it is configured by the environment, as in a Kubernetes Job.
+With --output json it prints its result also when it fails.
 """
 
 
@@ -31,7 +33,10 @@ Without --config it is configured by the environment, as in a Kubernetes Job.
     envvar="BACKUP_RESULT_PATH",
     help="File that gets the result as JSON; /dev/termination-log in a Job.",
 )
+@click.pass_obj
 def backup_command(
+    verbose: object,
+    /,
     *,
     config: Path | None,
     cluster: str | None,
@@ -46,22 +51,30 @@ def backup_command(
     """
     _hold_claim()
     with reporter_for(quiet=quiet) as reporter:
-        done = run_backup(
+        done, error = run_backup(
             lambda: load_settings(config, cluster, secrets),
             environment=os.environ,
             result_file=result,
             reporter=reporter,
         )
-    if output == "json":
-        print_json(done)
-    elif done.succeeded:
-        took = duration_in_words(done.finished - done.started)
-        click.echo(f"{done.key}\n{size_in_words(done.size)} in {took}, sha256 {done.sha256}")
-        for warning in done.warnings:
-            click.echo(f"warning: {warning}", err=True)
-    else:
-        click.echo(f"bao-backup: {done.reason}: {done.message}", err=True)
+    if error is not None:
+        tell(error, verbose=bool(verbose))
+    for warning in done.warnings:
+        say(f"warning: {warning}")
+    _answer(done, output)
     return done.exit_code
+
+
+def _answer(done: Result, output: str) -> None:
+    """Print the result. That nobody reads it changes nothing of how the run ended."""
+    try:
+        if output == "json":
+            print_json(done)
+        elif done.succeeded:
+            took = duration_in_words(done.finished - done.started)
+            write_out(f"{done.key}\n{size_in_words(done.size)} in {took}, sha256 {done.sha256}")
+    except BrokenPipeError:
+        silence()
 
 
 def _hold_claim() -> None:

@@ -1,22 +1,25 @@
-"""`list`, `show`, `download`: what is in a store, without any manager. The bucket is the catalogue."""
+"""`list` and `show`: what is in a store, without any manager. The bucket is the catalogue."""
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
+from bao_backup.core.errors import ObjectNotFoundError
 from bao_backup.core.model import Backup, Inventory, SnapshotMeta
 from bao_backup.core.naming import catalogue
-from bao_backup.entry.output import output_option, print_json, print_pairs, print_table
-from bao_backup.entry.progress import reporter_for
+from bao_backup.core.words import (
+    age_in_words,
+    count_in_words,
+    duration_in_words,
+    size_in_words,
+    time_in_words,
+)
+from bao_backup.entry.output import output_option, print_json, print_pairs, print_table, say, write_out
 from bao_backup.entry.source import load_settings, source_options
-from bao_backup.entry.wiring import stopped_by_signals, store_of
-from bao_backup.entry.words import age_in_words, duration_in_words, size_in_words, time_in_words
-from bao_backup.flows.download import download
+from bao_backup.entry.wiring import store_of
 from bao_backup.flows.read import read_receipt
 from bao_backup.ports import Store
 
@@ -41,11 +44,28 @@ def find_backup(store: Store, prefix: str, key: str) -> Backup:
     else:
         found = [b for b in backups if key in (b.key, b.key.rpartition("/")[2])]
     if not found:
-        raise ObjectNotFoundError(f"find the backup {key}", f"there is none below {store.location}/{prefix}")
+        there = f"there is none of this name among {count_in_words(len(backups), 'backup')}"
+        if key == "latest":
+            there = (
+                f"none of {count_in_words(len(backups), 'backup')} is proven" if backups else "there is none"
+            )
+        raise ObjectNotFoundError(f"find the backup {key} in {store.location}/{prefix}", there)
     return found[0]
 
 
-@click.command("list")
+LIST_EPILOG = """\b
+Examples:
+  bao-backup list --config clusters.yaml
+  bao-backup list --config clusters.yaml --state unproven --output json
+"""
+SHOW_EPILOG = """\b
+Examples:
+  bao-backup show --config clusters.yaml latest
+  bao-backup show --config clusters.yaml 2026-11-22T02-00-00Z-5c7ad90e.snap --output json
+"""
+
+
+@click.command("list", epilog=LIST_EPILOG)
 @source_options
 @output_option
 @click.option("--class", "kind", help='Only this class, as "pre-upgrade"; "" for the ordinary ones.')
@@ -83,10 +103,10 @@ def list_command(
         for backup in backups
     ]
     print_table(("TAKEN", "AGE", "SIZE", "STATE", "CLASS", "KEY"), rows, right=("SIZE",))
-    click.echo(f"{len(rows)} backups in {store.location}/{settings.prefix}", err=True)
+    say(f"{count_in_words(len(rows), 'backup')} in {store.location}/{settings.prefix}")
 
 
-@click.command("show")
+@click.command("show", epilog=SHOW_EPILOG)
 @source_options
 @output_option
 @key_argument
@@ -98,10 +118,10 @@ def show_command(
     store = store_of(settings)
     backup = find_backup(store, settings.prefix, key)
     if not backup.proven:
-        raise ConfigurationError(
-            f"show {backup.key}",
-            "it is unproven: it has no receipt",
-            hint="bao-backup verify reads and adopts it",
+        raise ObjectNotFoundError(
+            f"read the receipt of {backup.key}",
+            "it has none: the backup is unproven",
+            hint=f"bao-backup verify {backup.key.rpartition('/')[2]} proves it and writes its receipt",
         )
     receipt = read_receipt(store, backup.key)
     if output == "json":
@@ -124,7 +144,7 @@ def show_command(
             ("written by", receipt.tool),
         )
     )
-    click.echo()
+    write_out("")
     print_contents(receipt.snapshot, receipt.inventory)
 
 
@@ -146,58 +166,9 @@ def print_contents(meta: SnapshotMeta, inventory: Inventory) -> None:
             ),
         )
     )
-    click.echo()
+    write_out("")
     rows = [
         (area.name, str(area.entries), size_in_words(area.size))
         for area in sorted(inventory.areas, key=lambda area: -area.size)
     ]
     print_table(("AREA", "ENTRIES", "SIZE"), rows, right=("ENTRIES", "SIZE"))
-
-
-@click.command("download")
-@source_options
-@key_argument
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
-@click.option("--quiet", is_flag=True, help="Say nothing while it works.")
-def download_command(
-    *,
-    config: Path | None,
-    cluster: str | None,
-    secrets: Path | None,
-    key: str,
-    file: Path,
-    overwrite: bool,
-    quiet: bool,
-) -> None:
-    """Fetch the backup KEY into FILE. FILE appears only when every byte is proven.
-
-    The servers' own `operator raft snapshot restore FILE` takes what this writes.
-    """
-    settings = load_settings(config, cluster, secrets)
-    store = store_of(settings)
-    if file.is_dir():
-        raise ConfigurationError(f"write {file}", "it is a folder", hint="name a file")
-    if file.exists() and not overwrite:
-        raise ConfigurationError(
-            f"write {file}", "it is there already", hint="name another, or use --overwrite"
-        )
-    backup = find_backup(store, settings.prefix, key)
-    with stopped_by_signals() as stop, reporter_for(quiet=quiet) as reporter:
-        temporary = file.with_name(f".{file.name}.{os.getpid()}.partial")
-        try:
-            with open(temporary, "xb", opener=_private) as out:
-                contents = download(store, backup.key, out.write, stop=stop, reporter=reporter)
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.replace(file)
-        except OSError as error:
-            raise ConfigurationError(f"write {file}", error.strerror or "failed") from error
-        finally:
-            temporary.unlink(missing_ok=True)
-    click.echo(f"{file}\n{size_in_words(contents.size)}, sha256 {contents.sha256}, proven")
-
-
-def _private(path: str, flags: int) -> int:
-    """A snapshot holds the seal's and everybody's encrypted secrets: for its owner's eyes."""
-    return os.open(path, flags, 0o600)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from bao_backup.entry.output import write_out
+
 EPILOG = """\b
 Examples:
   bao-backup completion bash > /etc/bash_completion.d/bao-backup
@@ -17,9 +19,9 @@ Examples:
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(*, shell: str) -> None:
     """Print the completion script of a SHELL."""
-    from bao_backup.entry.cli import program
+    from bao_backup.entry.program import COMPLETE, NAME, program
 
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"no completion for {shell}")
-    click.echo(kind(program, {}, "bao-backup", "_BAO_BACKUP_COMPLETE").source())
+    write_out(kind(program, {}, NAME, COMPLETE).source())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import click
 
 from bao_backup.adapters.development import serve_development
+from bao_backup.core.errors import ConfigurationError
+from bao_backup.entry.output import write_out
 from bao_backup.entry.source import verbose_option
 
 EPILOG = """\b
@@ -35,6 +38,11 @@ def dev_server_command(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    serve_development(
-        say=click.echo, stop=stop, port=port, padding=padding, rate=rate, certificate=certificate, key=key
-    )
+    try:
+        serve_development(
+            say=write_out, stop=stop, port=port, padding=padding, rate=rate, certificate=certificate, key=key
+        )
+    except OSError as error:
+        hint = "give another --port" if error.errno == errno.EADDRINUSE else "look at --certificate and --key"
+        why = (error.strerror or "failed").lower()
+        raise ConfigurationError(f"serve on port {port} of loopback", why, hint=hint) from error

@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from bao_backup.core.archive import ArchiveReader
-from bao_backup.core.errors import ConfigurationError, one_line
+from bao_backup.core.errors import ArchiveError, ConfigurationError, one_line
 from bao_backup.core.model import Contents
+from bao_backup.core.words import size_in_words
 from bao_backup.entry.commands.catalogue import find_backup, print_contents
-from bao_backup.entry.output import output_option, print_json, print_pairs
+from bao_backup.entry.output import output_option, print_json, print_pairs, write_out
 from bao_backup.entry.progress import reporter_for
 from bao_backup.entry.source import load_settings, source_options
 from bao_backup.entry.wiring import stopped_by_signals, store_of
-from bao_backup.entry.words import size_in_words
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Reporter
 
@@ -59,25 +59,32 @@ def inspect_command(
 
     reader = ArchiveReader(on_key=note if keys else None)
     with stopped_by_signals() as stop, reporter_for(quiet=quiet) as reporter:
-        if Path(what).is_file():
-            chunks = _file(Path(what))
-        elif config is None and "CLUSTER_NAME" not in os.environ:
-            hint = "name a file, or a key and the --config of its cluster"
-            raise ConfigurationError(f"inspect {what}", "there is no such file", hint=hint)
-        else:
-            chunks = _stored(what, config, cluster, secrets)
-        contents = _read(reader, chunks, stop, reporter)
+        chunks = _chunks(what, config, cluster, secrets)
+        try:
+            contents = _read(reader, chunks, stop, reporter)
+        except ArchiveError as error:
+            hint = "it is no whole snapshot: do not restore from it"
+            raise type(error)(f"inspect {what}", error.why, hint=hint, details=error.details) from error
     if output == "json":
         listed = {"keys": [{"key": key, "size": size} for key, size in found]} if keys else {}
         print_json({"contents": contents, **listed})
         return
     print_pairs((("size", size_in_words(reader.size)), ("sha256", contents.sha256), ("proof", "whole")))
-    click.echo()
+    write_out("")
     print_contents(contents.meta, contents.inventory)
     if keys:
-        click.echo()
-        for key, size in found:
-            click.echo(f"{size:>10}  {key}")
+        write_out("")
+        write_out("\n".join(f"{size:>10}  {key}" for key, size in found))
+
+
+def _chunks(what: str, config: Path | None, cluster: str | None, secrets: Path | None) -> Iterator[bytes]:
+    if os.path.isfile(what):
+        return _file(Path(what))
+    if config is None and "CLUSTER_NAME" not in os.environ:
+        why = "it is a folder" if os.path.isdir(what) else "there is no such file"
+        hint = "name a file, or a key and the --config of its cluster"
+        raise ConfigurationError(f"inspect {what}", why, hint=hint)
+    return _stored(what, config, cluster, secrets)
 
 
 def _read(reader: ArchiveReader, chunks: Iterator[bytes], stop: Stop, reporter: Reporter) -> Contents:
@@ -94,7 +101,7 @@ def _file(path: Path) -> Iterator[bytes]:
             while chunk := file.read(CHUNK):
                 yield chunk
     except OSError as error:
-        raise ConfigurationError(f"read {path}", error.strerror or "failed") from error
+        raise ConfigurationError(f"read {path}", (error.strerror or "failed").lower()) from error
 
 
 def _stored(key: str, config: Path | None, cluster: str | None, secrets: Path | None) -> Iterator[bytes]:

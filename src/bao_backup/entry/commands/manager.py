@@ -16,15 +16,28 @@ from bao_backup.adapters.local.holding import manager_runs
 from bao_backup.adapters.local.requests import Requests
 from bao_backup.core.errors import ConfigurationError, DeadlineError
 from bao_backup.core.model import Result
+from bao_backup.core.words import age_in_words, size_in_words
 from bao_backup.entry.output import output_option, print_json, print_table
 from bao_backup.entry.source import verbose_option
 from bao_backup.entry.state_folder import state_option
-from bao_backup.entry.words import age_in_words, size_in_words
 
 WAIT_STEP = 0.2
 
 
-@click.command("status")
+STATUS_EPILOG = """\b
+Examples:
+  bao-backup status
+  bao-backup status --events 20
+  bao-backup status --state /var/lib/bao-backup --output json
+"""
+TRIGGER_EPILOG = """\b
+Examples:
+  bao-backup trigger vault
+  bao-backup trigger production/vault --wait
+"""
+
+
+@click.command("status", epilog=STATUS_EPILOG)
 @state_option
 @output_option
 @verbose_option
@@ -95,7 +108,7 @@ def _state(row: ClusterRow) -> tuple[str, str]:
     return ("Ready", "") if ready else ("Waiting", "for the first slot")
 
 
-@click.command("trigger")
+@click.command("trigger", epilog=TRIGGER_EPILOG)
 @state_option
 @verbose_option
 @click.argument("cluster", metavar="[NAMESPACE/]NAME")

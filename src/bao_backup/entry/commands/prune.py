@@ -8,10 +8,10 @@ import click
 
 from bao_backup.adapters.system import SystemClock
 from bao_backup.core.errors import ConfigurationError, StorageDeniedError
-from bao_backup.entry.output import output_option, print_json, print_table
+from bao_backup.core.words import size_in_words, time_in_words
+from bao_backup.entry.output import output_option, print_json, print_table, say
 from bao_backup.entry.source import load_settings, source_options
 from bao_backup.entry.wiring import store_of
-from bao_backup.entry.words import size_in_words, time_in_words
 from bao_backup.flows import prune
 
 EPILOG = """\b
@@ -53,9 +53,11 @@ def prune_command(
             for decision in plan.decisions
         ]
         print_table(("PLAN", "TAKEN", "SIZE", "NAME", "WHY"), rows, right=("SIZE",))
-        words = f"{len(plan.kept)} kept, {len(plan.dropped)} dropped"
-        click.echo(f"{words}, if this were not a dry run" if dry_run else words, err=True)
     outcome = None if dry_run else prune.carry_out(store, plan)
+    if outcome is None:
+        say(f"{len(plan.kept)} to keep, {len(plan.dropped)} to drop; a dry run deletes nothing")
+    else:
+        say(f"{outcome.kept} kept, {outcome.dropped_count} dropped")
     if output == "json":
         print_json({"dryRun": dry_run, "plan": plan.decisions, "outcome": outcome})
     if outcome is not None and outcome.failed:

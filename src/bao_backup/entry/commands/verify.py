@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from bao_backup.adapters.system import SystemClock
-from bao_backup.core.errors import ConfigurationError
+from bao_backup.core.errors import ConfigurationError, InterruptedRunError
+from bao_backup.core.model import Backup
+from bao_backup.core.words import size_in_words
 from bao_backup.entry.commands.catalogue import backups_of, find_backup
-from bao_backup.entry.output import output_option, print_json, print_table
+from bao_backup.entry.output import output_option, print_json, print_table, say
 from bao_backup.entry.progress import reporter_for
 from bao_backup.entry.source import load_settings, source_options
 from bao_backup.entry.wiring import stopped_by_signals, store_of
-from bao_backup.entry.words import size_in_words
-from bao_backup.flows.verify import Verdict, VerifyFlow
+from bao_backup.flows.verify import Verdict, Verified, VerifyFlow
 
 EPILOG = """\b
 Examples:
@@ -47,7 +50,9 @@ def verify_command(
     A backup without a receipt that proves whole is adopted: its receipt is written.
     """
     if (key is not None) + everything + unproven != 1:
-        raise ConfigurationError("choose what to verify", "give one of KEY, --all and --unproven")
+        raise ConfigurationError(
+            "choose what to verify", "one of KEY, --all and --unproven is needed", hint="give one of them"
+        )
     settings = load_settings(config, cluster, secrets)
     store = store_of(settings)
     if key is not None:
@@ -63,10 +68,26 @@ def verify_command(
             stop=stop,
             reporter=reporter,
         )
-        verified = list(flow.verify_all(backups))
+        verified, interrupted = _verdicts(flow, backups)
     if output == "json":
         print_json(verified)
     else:
-        rows = [(v.verdict, size_in_words(v.size), v.key, v.message) for v in verified]
+        rows = [(v.verdict, size_in_words(v.size) if v.size else "-", v.key, v.message) for v in verified]
         print_table(("VERDICT", "SIZE", "KEY", "WHY"), rows, right=("SIZE",))
+    counts = Counter(v.verdict for v in verified)
+    say(", ".join(f"{counts[verdict]} {verdict.lower()}" for verdict in Verdict))
+    if interrupted is not None:
+        raise interrupted
     return next((v.exit_code for v in verified if v.verdict is Verdict.FAILED), 0)
+
+
+def _verdicts(
+    flow: VerifyFlow, backups: Iterable[Backup]
+) -> tuple[list[Verified], InterruptedRunError | None]:
+    """All verdicts; those until then when a signal ends it."""
+    verified: list[Verified] = []
+    try:
+        verified.extend(flow.verify_all(backups))
+    except InterruptedRunError as error:
+        return verified, error
+    return verified, None
