@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,8 +62,17 @@ def read_documents(path: Path) -> list[Document]:
             continue
         if not isinstance(content, dict):
             raise ConfigurationError(doing, "a document in it is not a mapping of names to values")
+        _see_that_it_is_json(content, doing)
         documents.append(Document(path, content))
     return documents
+
+
+def _see_that_it_is_json(content: dict[Any, Any], doing: str) -> None:
+    """YAML can say more than a document may hold: bytes, sets, numbers as names, circles."""
+    try:
+        json.dumps(content, sort_keys=True)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(doing, "a document in it holds what JSON has no form for") from error
 
 
 def _where(error: yaml.YAMLError) -> str:

@@ -19,9 +19,6 @@ SOONEST = timedelta(milliseconds=50)
 #: After an error the cluster is tried again so soon, doubled each time up to the limit.
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(minutes=1)
-#: The loop goes round so often though nothing is due, in seconds: to be seen alive, and to see the
-#: clock being set.
-LONGEST_REST = 1.0
 #: A clock that goes back by more than this was set.
 SET_BACK = timedelta(seconds=1)
 
@@ -34,6 +31,8 @@ class Manager:
         clock: the time.
         complain: told of each error, with the cluster's uid.
         at_once: how many clusters are looked at at the same time; each only once at a time.
+        longest_rest: the loop goes round so often, in seconds, though nothing is due: to be seen
+            alive, and to see the clock being set.
     """
 
     def __init__(
@@ -43,10 +42,12 @@ class Manager:
         complain: Callable[[str, BaoBackupError], None],
         *,
         at_once: int = 8,
+        longest_rest: float = 1.0,
     ) -> None:
         self._runtime = runtime
         self._clock = clock
         self._complain = complain
+        self._longest_rest = longest_rest
         self._wake = WakeTimes()
         self._known: set[str] = set()
         self._pauses: dict[str, timedelta] = {}
@@ -151,7 +152,7 @@ class Manager:
     async def _rest(self) -> None:
         """Wait for the next moment, or until something changes."""
         upcoming = self._wake.next()
-        seconds = LONGEST_REST
+        seconds = self._longest_rest
         if upcoming is not None:
             seconds = min(max((upcoming - self._clock.now()).total_seconds(), 0.0), seconds)
         with suppress(TimeoutError):
