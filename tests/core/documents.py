@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from enum import Enum
 from typing import Any
 
 from bao_backup.core.errors import DocumentError, Problem
@@ -18,7 +19,13 @@ LEAST: Mapping[str, Any] = {
 }
 
 
-DELETE = object()
+class Marker(Enum):
+    """Stands for something that is not there; its name is the same in every process."""
+
+    DELETE = "DELETE"
+
+
+DELETE = Marker.DELETE
 
 
 def document(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
