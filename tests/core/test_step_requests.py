@@ -181,6 +181,22 @@ def test_a_request_while_a_slot_waits_for_its_retry_goes_first_and_loses_nothing
     assert world.status.successful_backups == 1
 
 
+def test_a_retry_that_fails_after_a_manual_success_is_a_failure_again() -> None:
+    """The row of failures ended with the success; the newest run failed."""
+    world = World(schedule="0 2 * * *")
+    world.until(at("02:00"))
+    world.finish(reason="NoLeader")
+    world.settle()
+    world.trigger = "now"
+    world.settle()
+    world.finish(after=5 * MINUTE)
+    world.settle()
+    assert world.status.consecutive_failures == 0
+    world.finish(reason="NoLeader")
+    world.settle()
+    assert world.status.consecutive_failures == 1
+
+
 def test_a_request_in_the_second_of_a_slot_leaves_the_slot_its_name() -> None:
     """Both run, one after the other, each under a name of its own."""
     world = World()

@@ -30,6 +30,8 @@ def fold_success(
     status = replace(
         status,
         attempt=replace(attempt, settled=True),
+        # A success ends the row of failures: what fails after it counts anew.
+        deferred=replace(status.deferred, counted=False) if status.deferred else None,
         last_backup_time=result.finished,
         last_backup_size=result.size,
         last_backup_duration=duration,
@@ -112,7 +114,7 @@ def fold_failure(
     again = give_up_at is not None and retry_at < give_up_at
     status = replace(
         status,
-        attempt=replace(attempt, retry_at=retry_at) if again else replace(attempt, settled=True),
+        attempt=replace(attempt, counted=True, retry_at=retry_at if again else None, settled=not again),
         last_attempt_time=result.started if result else attempt.accepted,
     )
     status = record_failure(status, reason, message, ended, new_slot=not attempt.counted)

@@ -58,7 +58,7 @@ class Attempt(Value, frozen=True, kw_only=True):
     trigger: Trigger
     number: int = 1
     accepted: datetime
-    #: Its slot's failure is in `consecutiveFailures` already.
+    #: A failure of its slot is in `consecutiveFailures` already.
     counted: bool = False
     #: When to try this slot again, after a failure.
     retry_at: datetime | None = None

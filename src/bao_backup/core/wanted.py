@@ -113,7 +113,7 @@ def wanted_now(schedule: Schedule, observed: Observed, status: BackupStatus, now
         slot=attempt.slot,
         trigger=attempt.trigger,
         number=_first_free(observed, status, attempt.slot, attempt.number + 1),
-        counted=True,
+        counted=attempt.counted,
         give_up_at=give_up_at_of(observed, attempt),
     )
 
