@@ -107,8 +107,9 @@ def _choose(cluster: str | None, names: list[str], config: Path) -> str:
     if wanted not in names:
         from difflib import get_close_matches
 
-        near = get_close_matches(wanted, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else "name one of them with --cluster"
+        known = {name if "/" in cluster else name.partition("/")[2]: name for name in names}
+        near = get_close_matches(cluster, known, n=1)
+        hint = f"did you mean {known[near[0]]}?" if near else "name one of them with --cluster"
         raise ConfigurationError(f"find the cluster {cluster} in {config}", there, hint=hint)
     return wanted
 

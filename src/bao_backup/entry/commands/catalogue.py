@@ -44,11 +44,8 @@ def find_backup(store: Store, prefix: str, key: str) -> Backup:
     else:
         found = [b for b in backups if key in (b.key, b.key.rpartition("/")[2])]
     if not found:
-        there = f"there is none of this name among {count_in_words(len(backups), 'backup')}"
-        if key == "latest":
-            there = (
-                f"none of {count_in_words(len(backups), 'backup')} is proven" if backups else "there is none"
-            )
+        among = f"among {count_in_words(len(backups), 'backup')}"
+        there = f"no proven one {among}" if key == "latest" else f"none of this name {among}"
         raise ObjectNotFoundError(f"find the backup {key} in {store.location}/{prefix}", there)
     return found[0]
 

@@ -1,0 +1,76 @@
+"""Help, and command lines that are no command lines."""
+
+from __future__ import annotations
+
+import pytest
+from tests.entry.conftest import Command
+
+from bao_backup import __version__
+from bao_backup.entry.program import COMMANDS
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help_with_an_example(command: Command, name: str) -> None:
+    """It says how it is used, and shows it."""
+    answer = command(name, "--help", config=None)
+    assert answer.code == 0
+    assert answer.out.startswith(f"Usage: bao-backup {name}")
+    assert f"  bao-backup {name}" in answer.out.partition("Examples:")[2]
+    assert not answer.err
+
+
+def test_the_program_lists_its_commands_and_exit_codes(command: Command) -> None:
+    """One screen for all."""
+    answer = command("--help", config=None)
+    assert answer.code == 0
+    assert all(f"\n  {name} " in answer.out for name in COMMANDS)
+    assert all(f"{code} " in answer.out.partition("Exit codes:")[2] for code in range(10))
+
+
+def test_h_is_help(command: Command) -> None:
+    """As everywhere."""
+    assert command("list", "-h", config=None).out == command("list", "--help", config=None).out
+
+
+def test_the_version(command: Command) -> None:
+    """Name and number."""
+    assert command("--version", config=None).out == f"bao-backup, version {__version__}\n"
+
+
+def test_nothing_at_all_is_answered_with_help(command: Command) -> None:
+    """On standard error, as a mistake."""
+    answer = command(config=None)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("Usage: bao-backup [OPTIONS] COMMAND")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ("nonsense", "no such command 'nonsense'"),
+        ("--nonsense", "no such option '--nonsense'"),
+        ("list --nonsense", "no such option '--nonsense'"),
+        ("list --outptu json", "no such option '--outptu'. Did you mean '--output'?"),
+        ("list --output xml", "'xml' is not one of 'table', 'json'"),
+        ("list surplus", "got unexpected extra argument (surplus)"),
+        ("list --state good", "'good' is not one of 'proven', 'unproven'"),
+        ("show", "missing argument 'KEY'"),
+        ("download latest", "missing argument 'FILE'"),
+        ("inspect", "missing argument 'FILE|KEY'"),
+        ("verify", "one of KEY, --all and --unproven is needed"),
+        ("verify latest --all", "one of KEY, --all and --unproven is needed"),
+        ("serve", "missing option '--config'"),
+        ("serve --config x --max-runs 0", "0 is not in the range 1<=x<=1000"),
+        ("trigger", "missing argument '[NAMESPACE/]NAME'"),
+        ("dev-server --port x", "'x' is not a valid integer"),
+        ("completion tcsh", "'tcsh' is not one of"),
+    ],
+)
+def test_wrong_usage_is_exit_1_and_one_line(command: Command, arguments: str, why: str) -> None:
+    """It says what is wrong and what to do; standard output stays empty."""
+    answer = command(*arguments.split(), config=None)
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.splitlines() == [answer.complaint]
+    assert answer.complaint.startswith("bao-backup: InvalidConfiguration: ")
+    assert why.lower() in answer.complaint.lower()
+    assert "--help shows" in answer.complaint or "give one of them" in answer.complaint
