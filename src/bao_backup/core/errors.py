@@ -304,7 +304,7 @@ class InternalError(BaoBackupError):
     """A defect of this program, or of the machine under it."""
 
     @classmethod
-    def unforeseen(cls, doing: str, error: Exception) -> Self:
+    def unforeseen(cls, doing: str, error: BaseException) -> Self:
         """What no code foresaw. Of its text only what the system says: nobody knows what the rest holds."""
         said = f": {error.strerror.lower()}" if isinstance(error, OSError) and error.strerror else ""
         wrapped = cls(doing, f"{type(error).__name__}{said}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bao_backup.adapters.system import SystemClock, keep_freed_memory
-from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError, StorageError
+from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError
 from bao_backup.core.model import Result, RetentionOutcome
 from bao_backup.core.naming import backup_key, short_id
 from bao_backup.core.result import encode_result, failed, succeeded
@@ -17,7 +17,7 @@ from bao_backup.entry.wiring import bao_of, stopped_by_signals, store_of
 from bao_backup.flows import prune
 from bao_backup.flows.backup import BackupFlow, BackupOrder, Taken
 from bao_backup.flows.stop import Stop
-from bao_backup.ports import Clock, Reporter, Store
+from bao_backup.ports import Bao, Clock, Reporter, Store
 
 #: Chunks are at most 1 MiB; what malloc keeps must be above that.
 KEPT_BLOCK = 8 * 1024 * 1024
@@ -31,14 +31,24 @@ class Ended(NamedTuple):
     error: BaoBackupError | None
 
 
+class Ports(NamedTuple):
+    """What a run is connected with."""
+
+    store: Callable[[RunSettings, Mapping[str, str]], Store] = store_of
+    bao: Callable[[RunSettings], Bao] = bao_of
+
+
 def run_backup(
     load: Callable[[], RunSettings],
     *,
     environment: Mapping[str, str],
     result_file: Path | None,
     reporter: Reporter,
+    ports: Ports | None = None,
 ) -> Ended:
     """Do one run, write its result where it is wanted, and answer with it.
+
+    A signal ends the run, and never keeps it from writing its result.
 
     Raises ConfigurationError before anything was done when there is no folder for the result,
     InternalError when the result of a run that ended could not be written.
@@ -48,25 +58,33 @@ def run_backup(
     clock = SystemClock()
     started = clock.now()
     keep_freed_memory(KEPT_BLOCK)
-    try:
-        ended = _run(load(), environment, clock, reporter)
-    except Exception as error:  # noqa: BLE001 - whatever happened, the manager gets a result
-        known = error if isinstance(error, BaoBackupError) else InternalError.unforeseen("back up", error)
-        ended = Ended(failed(known, started=started, finished=clock.now()), known)
-    if result_file is not None:
-        _leave_result(result_file, ended.result)
+    with stopped_by_signals() as early:
+        try:
+            settings = load()
+            early.check()
+            ended = _run(settings, environment, clock, reporter, ports or Ports())
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            # Also what a library written in another language dies with: the manager gets a result.
+            known = error if isinstance(error, BaoBackupError) else InternalError.unforeseen("back up", error)
+            ended = Ended(failed(known, started=started, finished=clock.now()), known)
+        if result_file is not None:
+            _leave_result(result_file, ended.result)
     return ended
 
 
-def _run(settings: RunSettings, environment: Mapping[str, str], clock: Clock, reporter: Reporter) -> Ended:
+def _run(
+    settings: RunSettings, environment: Mapping[str, str], clock: Clock, reporter: Reporter, ports: Ports
+) -> Ended:
     started = clock.now()
     order = order_of(settings, clock)
     with stopped_by_signals(settings.deadline_seconds) as stop:
         flow: BackupFlow | None = None
         try:
-            store = store_of(settings, environment)
+            store = ports.store(settings, environment)
             flow = BackupFlow(
-                order, bao=bao_of(settings), store=store, clock=clock, stop=stop, reporter=reporter
+                order, bao=ports.bao(settings), store=store, clock=clock, stop=stop, reporter=reporter
             )
             taken = flow.take()
         except BaoBackupError as error:
@@ -78,6 +96,7 @@ def _run(settings: RunSettings, environment: Mapping[str, str], clock: Clock, re
                 slot=order.slot,
                 trigger=order.trigger,
                 tries=flow.tries if flow else 0,
+                warnings=flow.warnings if flow else (),
             )
             return Ended(result, error)
         return Ended(_finish(order, taken, store, clock, stop, reporter), None)
@@ -88,14 +107,16 @@ def _finish(
 ) -> Result:
     """Apply retention; whatever comes of it, the backup is a success."""
     retention, warnings = None, taken.warnings
-    if order.retention is not None and stop.error() is None:
+    if order.retention is not None:
         try:
             plan = prune.plan(store, order.prefix, order.retention, clock.now())
-            retention = prune.carry_out(store, plan)
-        except StorageError as error:
+            retention = prune.carry_out(store, plan, stop)
+        except BaoBackupError as error:
             retention = RetentionOutcome(kept=0, failed=(error.why,))
+        except Exception as error:  # noqa: BLE001 - a defect in retention does not undo the backup
+            retention = RetentionOutcome(kept=0, failed=(InternalError.unforeseen("prune", error).why,))
         if retention.dropped:
-            reporter.say(f"retention: {retention.kept} kept, {len(retention.dropped)} dropped")
+            reporter.say(f"retention: {retention.kept} kept, {retention.dropped_count} dropped")
         warnings += tuple(f"not dropped: {line}" for line in retention.failed)
     return succeeded(
         taken.receipt,
@@ -145,8 +166,12 @@ def write_result(file: Path, result: Result) -> None:
         file.write_bytes(body)
         return
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    with temporary.open("wb") as out:
-        out.write(body)
-        out.flush()
-        os.fsync(out.fileno())
-    temporary.replace(file)
+    try:
+        with temporary.open("wb") as out:
+            out.write(body)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -15,11 +15,13 @@ from bao_backup.core.errors import (
     ArchiveError,
     BaoBackupError,
     LeaderError,
+    ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
     SnapshotError,
     StorageError,
     StoredDiffersError,
+    VerificationError,
 )
 from bao_backup.core.model import Contents, Leader, Stored, Trigger, Value, VerifyLevel
 from bao_backup.core.naming import receipt_key
@@ -90,26 +92,36 @@ class BackupFlow:
         #: How often the stream was begun.
         self.tries = 0
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know besides, so far."""
+        return tuple(self._warnings)
+
     def take(self) -> Taken:
         """Do it. Everything that can be tried again within the run is, up to `patience.tries`."""
-        found = self._own_receipt()
-        if found is not None:
-            self._reporter.say(f"{found.key} is there already, with its receipt")
-            return Taken(receipt=found, tries=0, found=True)
-        self._sweep()
+        receipt = self._own_receipt()
+        found = receipt is not None
+        if receipt is None:
+            self._sweep()
+            receipt, found = self._try_until_taken()
+        if found:
+            self._reporter.say(f"{receipt.key} is there already, with its receipt")
+        return Taken(receipt=receipt, tries=self.tries, found=found, warnings=self.warnings)
+
+    def _try_until_taken(self) -> tuple[Receipt, bool]:
+        """The receipt, and whether it is that of another start of this run."""
         started = self._clock.now()
         leader: Leader | None = None
         try:
             while True:
                 try:
                     leader = self._find_leader()
-                    receipt = self._try_once(leader, started)
-                    break
-                except ObjectExistsError:
+                    return self._try_once(leader, started), False
+                except (ObjectExistsError, ObjectChangedError):
                     found = self._own_receipt()
                     if found is None:
                         raise
-                    return Taken(receipt=found, tries=self.tries, found=True)
+                    return found, True
                 except (SnapshotError, ArchiveError) as error:
                     self._stop.check()
                     if not error.transient or self.tries >= self._patience.tries:
@@ -118,20 +130,25 @@ class BackupFlow:
                     self._stop.wait(self._patience.pause)
         finally:
             self._revoke(leader)
-        return Taken(receipt=receipt, tries=self.tries, warnings=tuple(self._warnings))
 
     def _own_receipt(self) -> Receipt | None:
-        """The receipt that an earlier start of this run wrote, if its body is there, too."""
+        """The receipt that another start of this run wrote, if its body is there, too.
+
+        A receipt that is none, or does not fit what is there, is replaced by this run.
+        """
         try:
             receipt = read_receipt(self._store, self._order.key)
             body = self._store.head(self._order.key)
         except ObjectNotFoundError:
             return None
+        except VerificationError as error:
+            self._reporter.say(f"{error}: it is replaced")
+            return None
         if body.size != receipt.size:
-            raise StoredDiffersError(
-                f"find the backup {self._order.key}",
-                f"it has {body.size} bytes, its receipt says {receipt.size}",
+            self._reporter.say(
+                f"{body.key} has {body.size} bytes, its receipt says {receipt.size}: both are replaced"
             )
+            return None
         return receipt
 
     def _sweep(self) -> None:
@@ -167,10 +184,12 @@ class BackupFlow:
                 return leader
 
     def _try_once(self, leader: Leader, started: datetime) -> Receipt:
+        self._stop.check()
         self.tries += 1
         if not self._logged_in:
             self._bao.login(leader)
             self._logged_in = True
+        self._stop.check()
         reader = ArchiveReader()
         with self._stop.closing(self._bao.interrupt):
             stream = self._bao.snapshot(leader)
@@ -179,7 +198,7 @@ class BackupFlow:
             chunks = self._proven(stream, reader)
             stored, contents = transfer(self._store, self._order.key, chunks, self._stop)
         self._check(stored, contents)
-        return self._write_receipt(leader, contents, started)
+        return self._write_receipt(leader, stored, contents, started)
 
     def _proven(self, stream: SnapshotStream, reader: ArchiveReader) -> Proven:
         """The stream's chunks, each read by the archive reader first; at the end, what it proved."""
@@ -198,40 +217,42 @@ class BackupFlow:
 
     def _refuse_to_overwrite(self) -> None:
         """Another start of this run may have finished meanwhile: its backup stays as it is."""
-        try:
-            self._store.head(receipt_key(self._order.key))
-        except ObjectNotFoundError:
-            return
-        raise ObjectExistsError(
-            f"complete {self._order.key}", "another start of this run finished first; its backup stays"
-        )
+        if self._own_receipt() is not None:
+            raise ObjectExistsError(
+                f"complete {self._order.key}", "another start of this run finished first; its backup stays"
+            )
 
     def _check(self, stored: Stored, contents: Contents) -> None:
         """Ask the store what it has; read it all back when the order says so."""
         doing = f"check {self._store.location}/{self._order.key}"
+        head = self._store.head(self._order.key)
+        if not _same(stored, head):
+            raise ObjectChangedError(doing, "another object took its place")
         try:
-            head = self._store.head(self._order.key)
             if head.size != contents.size:
                 raise StoredDiffersError(doing, f"{head.size} bytes stored, {contents.size} sent")
-            if stored.etag is not None and head.etag is not None and stored.etag != head.etag:
-                raise StoredDiffersError(doing, "another object took its place")
             if self._order.verify is VerifyLevel.FULL:
                 self._reporter.say("reading it back")
                 again = read_whole(self._store, head, self._stop, self._reporter)
                 if again.sha256 != contents.sha256:
                     raise StoredDiffersError(doing, "its SHA-256 is not that of what was sent")
-        except (StoredDiffersError, ArchiveError):
-            self._take_back()
-            raise
+        except VerificationError as error:
+            self._take_back(stored)
+            raise StoredDiffersError(doing, error.why) from error
 
-    def _take_back(self) -> None:
+    def _take_back(self, stored: Stored) -> None:
         """What is stored is not what was sent: it must not stay visible."""
         try:
-            self._store.delete(self._order.key)
+            if _same(stored, self._store.head(stored.key)):
+                self._store.delete(stored.key)
+        except ObjectNotFoundError:
+            return
         except StorageError as error:
-            self._warnings.append(f"{self._order.key} is not whole and could not be deleted: {error.why}")
+            self._warnings.append(f"{stored.key} is not whole and could not be deleted: {error.why}")
 
-    def _write_receipt(self, leader: Leader, contents: Contents, started: datetime) -> Receipt:
+    def _write_receipt(
+        self, leader: Leader, stored: Stored, contents: Contents, started: datetime
+    ) -> Receipt:
         finished = self._clock.now()
         receipt = Receipt(
             key=self._order.key,
@@ -252,8 +273,9 @@ class BackupFlow:
         try:
             self._store.create(where, body)
         except ObjectExistsError:
-            # Another start of this run wrote one just now, for the body that ours replaced.
-            self._store.delete(where)
+            if not _same(stored, self._store.head(self._order.key)):
+                raise  # it is for a body that replaced ours
+            self._store.delete(where)  # it is for a body that ours replaced
             self._store.create(where, body)
         return receipt
 
@@ -265,3 +287,8 @@ class BackupFlow:
             self._bao.revoke(leader)
         except BaoBackupError as error:
             self._warnings.append(f"the login token was not revoked: {error.why}")
+
+
+def _same(stored: Stored, head: Stored) -> bool:
+    """Whether it is the object that was put, as far as the store can tell."""
+    return stored.etag is None or head.etag is None or stored.etag == head.etag

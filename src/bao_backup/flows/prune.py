@@ -9,6 +9,7 @@ from bao_backup.core.errors import StorageError
 from bao_backup.core.model import RetentionOutcome
 from bao_backup.core.naming import catalogue, receipt_key
 from bao_backup.core.retention import Plan, RetentionPolicy, plan_retention
+from bao_backup.flows.stop import Stop
 from bao_backup.ports import Store
 
 
@@ -17,8 +18,10 @@ def plan(store: Store, prefix: str, policy: RetentionPolicy, now: datetime) -> P
     return plan_retention(catalogue(store.list(prefix), prefix), policy, now)
 
 
-def carry_out(store: Store, plan_: Plan) -> RetentionOutcome:
+def carry_out(store: Store, plan_: Plan, stop: Stop | None = None) -> RetentionOutcome:
     """Delete what the plan drops. What the store refuses is told, and the rest still goes on.
+
+    When the run must end, what is left is left for the next time.
 
     The receipt goes first: a crash in between leaves an unproven body, never a receipt that
     promises a body which is gone.
@@ -27,6 +30,10 @@ def carry_out(store: Store, plan_: Plan) -> RetentionOutcome:
     failed: list[str] = []
     for decision in plan_.dropped:
         key = decision.backup.key
+        ending = stop.error() if stop is not None else None
+        if ending is not None:
+            failed.append(f"{key}: {ending.why}")
+            continue
         try:
             _delete(store, (receipt_key(key), key))
         except StorageError as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 
 from bao_backup.core.errors import BaoBackupError, DeadlineError, InterruptedRunError
 from bao_backup.ports import Clock
@@ -22,15 +23,19 @@ class Stop:
         self._clock = clock
         self._limit = seconds
         self._deadline = None if seconds is None else clock.monotonic() + seconds
-        self._asked = threading.Event()
+        self._asked = False
         self._why = ""
+        # Of all ways to wake a thread only this queue's put may be used in a signal handler: an event's
+        # lock may be held by the very thread that the signal interrupts.
+        self._bell: SimpleQueue[None] = SimpleQueue()
         self._closers: list[Callable[[], None]] = []
 
     def ask(self, why: str) -> None:
         """End the run soon. Safe in a signal handler; the first reason stays."""
-        if not self._asked.is_set():
+        if not self._asked:
             self._why = why
-            self._asked.set()
+            self._asked = True
+            self._bell.put(None)
         self.wake()
 
     def wake(self) -> None:
@@ -45,7 +50,7 @@ class Stop:
 
     def error(self) -> BaoBackupError | None:
         """Why the run must end now, or None."""
-        if self._asked.is_set():
+        if self._asked:
             return InterruptedRunError("run", self._why)
         if self.remaining == 0.0:
             return DeadlineError("run", f"its deadline of {self._limit:g} s passed")
@@ -58,16 +63,25 @@ class Stop:
             raise error
 
     def wait(self, seconds: float) -> None:
-        """Wait, but not past a signal or the deadline: those raise."""
+        """Wait, but not past a signal or the deadline: those raise. For one thread at a time."""
+        self.check()
         remaining = self.remaining
-        self._asked.wait(seconds if remaining is None else min(seconds, remaining))
+        with suppress(Empty):
+            self._bell.get(timeout=seconds if remaining is None else min(seconds, remaining))
         self.check()
 
     @contextmanager
     def closing(self, close: Callable[[], None]) -> Iterator[None]:
-        """While inside, a request to end also calls `close`, to wake a blocked read."""
+        """While inside, a request to end and the deadline also call `close`, to wake a blocked read."""
         self._closers.append(close)
+        remaining = self.remaining
+        alarm = threading.Timer(remaining, self.wake) if remaining is not None else None
+        if alarm is not None:
+            alarm.daemon = True
+            alarm.start()
         try:
             yield
         finally:
             self._closers.remove(close)
+            if alarm is not None:
+                alarm.cancel()
