@@ -64,10 +64,11 @@ def judge_login(doing: str, reply: Reply, sent: LoginCall) -> Token:
 
     Raises LoginError when it is refused, LeaderLostError when this node does not serve logins.
     """
+    secrets = tuple(sent.body.values())
     if not_serving(reply.status):
-        raise LeaderLostError(doing, f"it answers {reply.describe()}")
+        raise LeaderLostError(doing, f"it answers {reply.describe(secrets)}")
     if reply.status != 200:
-        raise LoginError(doing, f"refused: {reply.describe(tuple(sent.body.values()))}")
+        raise LoginError(doing, f"refused: {reply.describe(secrets)}")
     given = reply.decode().get("auth")
     if not isinstance(given, dict) or not given.get("client_token"):
         needs_more = isinstance(given, dict) and given.get("mfa_requirement")
