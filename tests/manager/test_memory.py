@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bao_backup.adapters.local.clusters import Clusters
 from bao_backup.adapters.local.database import DATABASE, SCHEMA_VERSION, Database
@@ -184,6 +185,17 @@ def test_counted_once(database: Database) -> None:
     assert (row.succeeded, row.failed, row.dropped) == (3, 0, 6)
     assert [run.name for run in runs.open(UID)] == [f"{NAME}-r3"]
     assert runs.add(UID, f"{NAME}-r2", NOW, 60) is None
+
+
+def test_counted_beyond_what_a_result_names(database: Database) -> None:
+    """A result has room to name a few of the backups that were dropped; all of them are counted."""
+    runs = Runs(database)
+    runs.add(UID, NAME, NOW, 10.0)
+    retention = RetentionOutcome(kept=1, dropped=("a", "b"), more_dropped=40)
+    runs.forget(UID, NAME, replace(WELL, retention=retention), 3)
+    row = Clusters(database).get(UID)
+    assert row is not None
+    assert row.dropped == 42
 
 
 def test_requests_of_one_cluster(database: Database) -> None:

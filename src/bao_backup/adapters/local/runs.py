@@ -62,7 +62,7 @@ class Runs:
 
         Answers with the runs that leave the history of `keep`.
         """
-        dropped = len(result.retention.dropped) if result.retention else 0
+        dropped = result.retention.dropped_count if result.retention else 0
         told = to_json(result)
         with self._database.transaction():
             changed = self._database.change(
