@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -197,6 +198,33 @@ def test_system_errors(number: int) -> None:
     assert type(raised.value) is BY_ERRNO[number][0]
     assert raised.value.doing == "write file:///target/key"
     assert isinstance(raised.value.__cause__, OSError)
+
+
+def test_a_sweep_between_name_and_lock(store: Store, folder: Path) -> None:
+    """A sweep that locks a file in the instant after it was made takes that one, not the upload."""
+    locked: list[tuple[Path, int]] = []
+
+    def be_faster(_frame: FrameType, event: str, function: Any) -> None:
+        if event == "c_call" and getattr(function, "__name__", "") == "flock" and not locked:
+            (path,) = folder.rglob(".bao-backup-*.partial")
+            locked.append((path, os.open(path, os.O_RDWR)))
+            fcntl.flock(locked[0][1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def chunks() -> Iterator[bytes]:
+        sys.setprofile(before)
+        path, file = locked[0]
+        path.unlink()
+        os.close(file)
+        yield b"whole"
+
+    before = sys.getprofile()
+    sys.setprofile(be_faster)
+    try:
+        store.put(KEY, chunks())
+    finally:
+        sys.setprofile(before)
+    assert read(store) == b"whole"
+    assert keys(store) == [KEY]
 
 
 FULL_DISK = """

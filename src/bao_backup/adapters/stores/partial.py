@@ -11,12 +11,22 @@ import fcntl
 import os
 import re
 from contextlib import suppress
+from enum import Enum
 
 from bao_backup.adapters.stores.disk import FILE_MODE
 
 _NAME = re.compile(r"\.bao-backup-[0-9a-f]{16}\.partial")
 #: flock(2) on file systems that have no locks.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+
+
+class _Lock(Enum):
+    """Whose the lock of a partial file is."""
+
+    OURS = "ours"
+    ANOTHERS = "another's"
+    #: The file system has no locks, so nobody knows.
+    UNKNOWN = "unknown"
 
 
 def is_partial(name: str) -> bool:
@@ -70,7 +80,7 @@ def remove_if_dead(folder: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        if not _lock(file):
+        if _lock(file) is not _Lock.OURS:
             return False
         os.unlink(name, dir_fd=folder)
     except FileNotFoundError:
@@ -85,21 +95,21 @@ def _new(folder: int) -> tuple[str, int]:
         name = f".bao-backup-{os.urandom(8).hex()}.partial"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         file = os.open(name, flags, FILE_MODE, dir_fd=folder)
-        # A sweep may have seen it in the instant before it was locked, and taken it for dead.
-        _lock(file)
-        if os.fstat(file).st_nlink:
+        # A sweep may have seen it in the instant before it was locked, and taken it for dead: it is
+        # removed already, or is about to be.
+        if _lock(file) is not _Lock.ANOTHERS and os.fstat(file).st_nlink:
             return name, file
         os.close(file)
 
 
-def _lock(file: int) -> bool:
+def _lock(file: int) -> _Lock:
     """Take the lock, unless another holds it or there are none here: then nothing is ever swept."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return False
+        return _Lock.ANOTHERS
     except OSError as error:
         if error.errno in _NO_LOCKS:
-            return False
+            return _Lock.UNKNOWN
         raise
-    return True
+    return _Lock.OURS
