@@ -175,6 +175,11 @@ class ManagerProcess:
         self.kill()
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether it is there."""
         return self._process.poll() is None

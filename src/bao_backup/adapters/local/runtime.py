@@ -122,6 +122,7 @@ class LocalRuntime:
     async def observe(self, uid: str) -> tuple[Observed, str]:
         row = self._row(uid)
         entry = self._entry(row)
+        self._keep_place(uid, row.status)
         runs = (self._run(run) for run in self.runs.open(uid))
         observed = Observed(
             namespace=entry.namespace,
@@ -148,10 +149,8 @@ class LocalRuntime:
 
     async def save(self, uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
         saved = self.clusters.save(uid, int(version), status, lock)
-        if saved and status.waiting is not None and status.waiting.reason == NO_ROOM:
-            self._room.enter(uid)
-        elif saved:
-            self._room.leave(uid)
+        if saved:
+            self._keep_place(uid, status)
         return saved
 
     async def start(self, uid: str, run: StartRun) -> None:
@@ -235,6 +234,13 @@ class LocalRuntime:
         for path in (self._folder / "runs").glob("*/*"):
             if path not in kept:
                 RunFolder(path).remove()
+
+    def _keep_place(self, uid: str, status: BackupStatus) -> None:
+        """In the queue for a place exactly while the status says so."""
+        if status.waiting is not None and status.waiting.reason == NO_ROOM:
+            self._room.enter(uid)
+        else:
+            self._room.leave(uid)
 
     def _taken(self) -> set[str]:
         """The clusters that have a place: an attempt that is under way, or a run."""
