@@ -105,7 +105,7 @@ class World:
             place.with_name(f"{place.name}.json").write_bytes(receipt_of(key, body, taken))
         return key
 
-    def keys(self) -> set[str]:
+    def files(self) -> set[str]:
         """The keys of all files in the target."""
         return {str(file.relative_to(self.target)) for file in self.target.rglob("*") if file.is_file()}
 

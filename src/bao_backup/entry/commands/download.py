@@ -48,7 +48,7 @@ def download_command(
     settings = load_settings(config, cluster, secrets)
     store = store_of(settings)
     backup = find_backup(store, settings.prefix, key)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    temporary = file.with_name(f".bao-backup-{os.getpid()}.partial")
     with stopped_by_signals() as stop, reporter_for(quiet=quiet) as reporter:
         try:
             with open(temporary, "xb", opener=_private) as out:

@@ -68,7 +68,7 @@ def verify_command(
             stop=stop,
             reporter=reporter,
         )
-        verified, interrupted = _verdicts(flow, backups)
+        verified, interrupted = collect_verdicts(flow, backups)
     if output == "json":
         print_json(verified)
     else:
@@ -81,7 +81,7 @@ def verify_command(
     return next((v.exit_code for v in verified if v.verdict is Verdict.FAILED), 0)
 
 
-def _verdicts(
+def collect_verdicts(
     flow: VerifyFlow, backups: Iterable[Backup]
 ) -> tuple[list[Verified], InterruptedRunError | None]:
     """All verdicts; those until then when a signal ends it."""

@@ -1,0 +1,73 @@
+"""`inspect`: what is inside a snapshot, and never a value of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.core.archives import GENUINE
+from tests.entry.conftest import Command
+from tests.entry.world import World
+
+
+def test_a_file(command: Command) -> None:
+    """It needs no configuration."""
+    answer = command("inspect", str(GENUINE), config=None)
+    assert answer.code == 0
+    told = dict(line.split("  ", 1) for line in answer.out.splitlines() if "  " in line)
+    assert told["proof"].strip() == "whole"
+    assert told["seal"].strip() == "shamir, 1 of 1 shares"
+    assert told["servers"].strip().endswith(" (Voter)")
+
+
+def test_a_backup_in_the_store(command: Command, world: World) -> None:
+    """By its key, or the newest proven one."""
+    world.add(0)
+    assert command("inspect", "latest").out.splitlines()[0].startswith("size ")
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_keys_only_when_asked_and_values_never(command: Command, world: World, output: str) -> None:
+    """A key's name is sensitive; a value is a secret."""
+    world.add(0)
+    plain = command("inspect", "latest", "--output", output).out
+    asked = command("inspect", "latest", "--output", output, "--keys").out
+    assert "sys/policy/backup" not in plain
+    assert "sys/policy/backup" in asked
+    assert "PRIVATE VALUE" not in plain + asked
+
+
+def test_the_contents_as_json(command: Command, world: World) -> None:
+    """Numbers, digests, and a list of keys where it is asked for."""
+    world.add(7)
+    answer = command("inspect", "latest", "--keys", "--output", "json").json
+    assert (answer["contents"]["meta"]["index"], answer["contents"]["meta"]["term"]) == (107, 2)
+    assert {"key": "core/lock", "size": 13} in answer["keys"]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "code", "why"),
+    [
+        ("text.snap", b"hello", 6, "it is not gzip"),
+        ("empty.snap", b"", 6, "ArchiveTruncated"),
+        ("half.snap", GENUINE.read_bytes()[:2000], 6, "ArchiveTruncated"),
+    ],
+)
+def test_a_file_that_is_no_whole_snapshot(
+    command: Command, tmp_path: Path, name: str, body: bytes, code: int, why: str
+) -> None:
+    """The file is named, and that one must not restore from it; nothing is on standard output."""
+    (tmp_path / name).write_bytes(body)
+    answer = command("inspect", name, config=None)
+    assert (answer.code, answer.out) == (code, "")
+    assert why in answer.complaint
+    assert f"inspect {name}: " in answer.complaint
+    assert answer.complaint.endswith("do not restore from it")
+
+
+@pytest.mark.parametrize(("what", "why"), [("nowhere", "there is no such file"), (".", "it is a folder")])
+def test_no_file(command: Command, what: str, why: str) -> None:
+    """Without a configuration it can only be a file."""
+    answer = command("inspect", what, config=None)
+    assert (answer.code, answer.out) == (1, "")
+    assert f"inspect {what}: {why}; name a file, or a key and the --config" in answer.complaint
