@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import socket
 import threading
 import time
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from tests.adapters.clients import TOKEN, logged_in
 from tests.adapters.scripted import CHUNKED, GZIP_HEAD, End, Script, ScriptedServer, reply
 
+from bao_backup.adapters.bao.snapshot import HttpSnapshot
 from bao_backup.core.errors import (
     LeaderLostError,
     SnapshotCutOffError,
@@ -44,6 +47,30 @@ def test_whole(answer: bytes, size: int, tmp_path: Path) -> None:
     """A whole body arrives in every framing, in whatever pieces it is sent."""
     pieces = tuple(answer[at : at + size] for at in range(0, len(answer), size))
     assert read(Script(pieces), tmp_path) == b"hello world"
+
+
+def test_closed_while_it_is_closed() -> None:
+    """A signal's handler may close it while the same thread is closing it: neither waits for the other."""
+    here, there = socket.socketpair()
+
+    class Interrupted(http.client.HTTPResponse):
+        times = 0
+
+        def close(self) -> None:
+            self.times += 1
+            if self.times == 1:
+                snapshot.close()
+            super().close()
+
+    response = Interrupted(here)
+    snapshot = HttpSnapshot("read", here, response, stall_seconds=1.0)
+    closing = threading.Thread(target=snapshot.close, daemon=True)
+    with here, there:
+        closing.start()
+        closing.join(5)
+        assert not closing.is_alive()
+        assert response.times == 2
+        assert here.fileno() == -1
 
 
 def test_no_wait_after_the_end(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ class HttpSnapshot:
         self._response = response
         self._stall_seconds = stall_seconds
         self._received = 0
-        self._lock = threading.Lock()
+        # Reentrant, since the handler of a signal may close it while the same thread is closing it.
+        self._lock = threading.RLock()
         self._closed = False
         self._reading = False
 
