@@ -57,8 +57,11 @@ class TcpProxy:
     connection: the named point at which a test goes on.
     """
 
-    def __init__(self, target: str) -> None:
-        """`target` is the server's URL; `url` is then the same with the proxy's port."""
+    def __init__(self, target: str, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        """`target` is the server's URL; `url` is then the same with the proxy's host and port.
+
+        Linux takes all of 127.0.0.0/8 as `host`, so that several proxies may listen on one port.
+        """
         parts = urlsplit(target)
         if parts.hostname is None or parts.port is None:
             raise HarnessError(f"{target} has no host or no port")
@@ -78,13 +81,14 @@ class TcpProxy:
         self.connections = 0
         #: How many bytes were passed each way.
         self.passed = dict.fromkeys(Way, 0)
-        self.port = 0
+        self.host = host
+        self.port = port
         self.come_back()
 
     @property
     def url(self) -> str:
         """What clients are told."""
-        return f"{self._scheme}://127.0.0.1:{self.port}"
+        return f"{self._scheme}://{self.host}:{self.port}"
 
     # --- what a test sets ----------------------------------------------------------------------
 
@@ -143,7 +147,7 @@ class TcpProxy:
         """Listen again, on the same port."""
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
+        listener.bind((self.host, self.port))
         listener.listen(64)
         self.port = listener.getsockname()[1]
         self._listener = listener

@@ -22,6 +22,8 @@ from tests.harness.vault_node import ACTIVE, NOT_INITIALISED, Place, VaultNode
 
 #: A name in every certificate that no resolver knows: for clients that are told the server's name.
 SERVER_NAME = "openbao.test"
+#: The Service `pods` of the namespace `default`, and the pods of its StatefulSet, as Kubernetes names them.
+SERVICE_NAMES = ("pods.default.svc", "*.pods.default.svc")
 #: Below Raft's limit of 1 MiB an entry.
 FILLING = 512 << 10
 
@@ -53,9 +55,8 @@ class VaultCluster:
         ]
         self.nodes = [VaultNode(folder / place.name, binary, place, self.authority) for place in places]
         for node, place in zip(self.nodes, places, strict=True):
-            node.configure(
-                [other for other in places if other is not place], (*LOOPBACK, node.name, SERVER_NAME)
-            )
+            hosts = (*LOOPBACK, node.name, SERVER_NAME, *SERVICE_NAMES)
+            node.configure([other for other in places if other is not place], hosts)
         self.root_token = ""
         self.unseal_key = ""
 

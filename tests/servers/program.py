@@ -97,7 +97,15 @@ class Ended:
 class Running:
     """A process of the program that has begun."""
 
-    def __init__(self, witness: Witness, command: Sequence[str], variables: Mapping[str, str], log: Path):
+    def __init__(
+        self,
+        witness: Witness,
+        command: Sequence[str],
+        variables: Mapping[str, str],
+        log: Path,
+        terminal: int | None = None,
+    ) -> None:
+        """`terminal`: the descriptor of one that stands in for the file as standard error."""
         self._witness = witness
         self._log = log
         self._begun = time.monotonic()
@@ -108,7 +116,7 @@ class Running:
                 env=dict(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=err,
+                stderr=err if terminal is None else terminal,
                 start_new_session=True,
             )
         witness.saw(f"command line of {command[3:5]}", Path(f"/proc/{self.pid}/cmdline").read_bytes())
@@ -228,14 +236,18 @@ class Site:
     # --- what it does --------------------------------------------------------------------------
 
     def begin(
-        self, *arguments: str, variables: Mapping[str, str] | None = None, inside: Sequence[str] = ()
+        self,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+        inside: Sequence[str] = (),
+        terminal: int | None = None,
     ) -> Running:
         """Start the program; `inside` is a command that becomes it."""
         command = [*inside, sys.executable, "-m", "bao_backup", *arguments]
         log = self.folder / f"run-{len(self._runs)}"
         report = {"BACKUP_RESULT_PATH": str(log.with_suffix(".result"))}
         environment = self._environment() | report | dict(variables or {})
-        running = Running(self.witness, command, environment, log)
+        running = Running(self.witness, command, environment, log, terminal)
         self._runs.append(running)
         return running
 
@@ -248,8 +260,11 @@ class Site:
         seconds: float = 60,
     ) -> Ended:
         """Run a command for the cluster of this name, to its end; JSON where it has any."""
-        source = ["--config", str(self.documents), "--secrets", str(self.secrets), "--cluster", name]
-        return self.begin(command, *source, *arguments, variables=variables).wait(seconds)
+        return self.begin(command, *self.source(name), *arguments, variables=variables).wait(seconds)
+
+    def source(self, name: str) -> list[str]:
+        """The options that name the cluster."""
+        return ["--config", str(self.documents), "--secrets", str(self.secrets), "--cluster", name]
 
     def backup(self, name: str) -> Ended:
         """`backup` by the document, with the result as JSON."""
