@@ -14,11 +14,12 @@ INSTALLED := $(VENV)/.installed
 demo: $(INSTALLED)
 	@$(BIN)/python -m demo
 
-test: check servers
+test: lint servers
+	$(BIN)/pytest -q -m "not servers" -n 2 --dist worksteal
 	$(BIN)/pytest -m servers
 
 check: lint
-	$(BIN)/pytest -q -m "not servers" -n 2 --dist worksteal
+	$(BIN)/pytest -q -m "not servers and not thorough" -n 2 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -27,6 +27,7 @@ def killed(place: Place) -> Place:
     return place
 
 
+@pytest.mark.thorough
 def test_memory(place: Place) -> None:
     """256 MiB go in and out in a memory that grows by far less."""
     with start(place, KEY, 256) as program:

@@ -67,6 +67,7 @@ def test_genuine() -> None:
     assert len(contents.members) == 4
 
 
+@pytest.mark.thorough
 def test_cut_off_at_any_byte_it_is_refused_as_truncated() -> None:
     """`finish` changes nothing when it refuses, so one pass stands for all 30,515 lengths."""
     reader = ArchiveReader()
@@ -98,6 +99,7 @@ def test_place_of_truncation(size: int, place: str) -> None:
     assert (error.reason, error.exit_code) == ("ArchiveTruncated", 6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("part", range(4))
 def test_a_flip_of_any_byte_that_says_something_is_refused(part: int) -> None:
     """Every byte but the gzip header's MTIME, XFL and OS is refused when all its bits are flipped."""

@@ -31,6 +31,7 @@ def fuzz(folder: Path, source: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.thorough
 def test_no_failure(tmp_path: Path) -> None:
     """No input of ten seconds' fuzzing makes the reader crash, hang, swell, or answer otherwise in pieces."""
     run = fuzz(tmp_path, SOURCE)

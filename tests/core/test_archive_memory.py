@@ -157,6 +157,7 @@ def test_large(name: str) -> None:
     assert len(inventory.areas) <= 1001
 
 
+@pytest.mark.thorough
 def test_million() -> None:
     """A million tiny records leave nothing behind (as the kernel counts: tracing each would take minutes)."""
     eight = state_of([(b"sys/policy/%d" % number, b"v") for number in range(8)])

@@ -54,6 +54,7 @@ results = st.builds(
 )
 
 
+@pytest.mark.thorough
 @given(results)
 def test_a_result_fits_and_tells_what_decides(result: Result) -> None:
     """At most 3,500 bytes of valid JSON; outcome, sizes, times and counts are never cut."""
