@@ -12,6 +12,7 @@ from click.exceptions import NoArgsIsHelpError
 
 from bao_backup import __version__
 from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError
+from bao_backup.entry.interrupts import answering_interrupts
 from bao_backup.entry.output import silence, tell
 
 NAME = "bao-backup"
@@ -56,9 +57,9 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return None
+            return super().get_command(ctx, cmd_name)
         module = importlib.import_module(f"bao_backup.entry.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_") + "_command")
         return command
@@ -111,7 +112,7 @@ def _dispatch(arguments: list[str], *, verbose: bool) -> int:
         # A file's name may hold bytes that no text has, and a terminal may know few characters.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with program.make_context(NAME, arguments, obj=verbose) as context:
+        with answering_interrupts(), program.make_context(NAME, arguments, obj=verbose) as context:
             code = program.invoke(context)
     except click.exceptions.Exit as end:
         code = end.exit_code

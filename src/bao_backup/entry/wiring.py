@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.system import SystemClock, read_secret_folder
 from bao_backup.core.settings import RunSettings
+from bao_backup.entry.interrupts import hear
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Bao, Store
 
@@ -47,6 +48,7 @@ def stopped_by_signals(seconds: float | None = None) -> Iterator[Stop]:
 
     def ask(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGINT:
+            hear()
             signal.signal(signal.SIGINT, signal.SIG_DFL)
         stop.ask(f"ended by {signal.Signals(number).name}")
 
