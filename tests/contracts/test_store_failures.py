@@ -11,6 +11,7 @@ import obstore
 import pytest
 from obstore import exceptions
 from obstore.store import S3Store
+from tests.adapters.scripted import ScriptedServer, reply
 
 from bao_backup.adapters.stores import STORES, open_store, store_traits
 from bao_backup.adapters.stores.failures import (
@@ -252,3 +253,16 @@ def test_unreachable() -> None:
             with pytest.raises(StorageUnreachableError):
                 act()
     assert time.monotonic() - begun < 20
+
+
+def test_a_sweep_follows_no_redirect() -> None:
+    """What it sends, a session token among it, goes to no other host than the configured one."""
+    asked = "/bucket/?uploads="
+    with ScriptedServer({}) as elsewhere, ScriptedServer({}) as server:
+        server.scripts[asked] = reply(307, b"", f"Location: {elsewhere.url}{asked}")
+        settings = msgspec.structs.replace(SETTINGS, endpoint=server.url)
+        store = open_store(settings, {**KEYS, "sessionToken": "session-token"})
+        with pytest.raises(StorageError, match=r"at another endpoint \(307\)"):
+            store.sweep("backups")
+        assert [seen.path for seen in server.seen] == [asked]
+        assert elsewhere.seen == []

@@ -48,6 +48,13 @@ class _Upload(NamedTuple):
     begun: datetime
 
 
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: signature and session token are for the configured store alone."""
+
+    def redirect_request(self, *_asked: object) -> None:
+        """Leave the answer as it is, an error."""
+
+
 class Uploads:
     """The unfinished uploads of one bucket."""
 
@@ -117,10 +124,9 @@ class Uploads:
             raise StorageError(self._doing(key), "the answer is not XML", details=str(error)) from error
 
     def _answer(self, request: urllib.request.Request, key: str) -> bytes:
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=self._context), _StayHere())
         try:
-            with urllib.request.urlopen(  # noqa: S310 - as above
-                request, timeout=self._bucket.timeout, context=self._context
-            ) as answer:
+            with opener.open(request, timeout=self._bucket.timeout) as answer:
                 return bytes(answer.read())
         except urllib.error.HTTPError as error:
             text = error.read().decode(errors="replace")
