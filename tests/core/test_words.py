@@ -85,7 +85,8 @@ def test_durations_have_the_two_largest_units(seconds: float, words: str) -> Non
     ("moment", "words"),
     [
         (None, "-"),
-        (NOW, "0ms ago"),
+        (NOW, "now"),
+        (NOW - timedelta(seconds=0.7), "now"),
         (NOW - timedelta(hours=3, minutes=12), "3h 12m ago"),
         (NOW + timedelta(minutes=5, seconds=20), "in 5m 20s"),
         (datetime(2026, 11, 22, 4, tzinfo=timezone(timedelta(hours=3))), "1h ago"),

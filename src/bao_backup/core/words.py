@@ -44,10 +44,13 @@ def duration_in_words(duration: timedelta) -> str:
 
 
 def age_in_words(moment: datetime | None, now: datetime) -> str:
-    """How long ago, or until when: "3h 12m ago", "in 5m 20s"; "-" for none. Both are aware."""
+    """How long ago, or until when: "3h 12m ago", "in 5m 20s", "now"; "-" for none. Both are aware."""
     if moment is None:
         return "-"
-    span = duration_in_words(abs(now - moment))
+    distance = abs(now - moment)
+    if distance < timedelta(seconds=1):
+        return "now"
+    span = duration_in_words(distance)
     return f"in {span}" if moment > now else f"{span} ago"
 
 
