@@ -91,13 +91,21 @@ def test_outlived(site: Site, server: DevelopmentServer) -> None:
     with site.start() as first:
         site.until("the stream to begin", site.streams)
         first.kill()
-    with site.start() as second:
-        site.until("the second to manage", lambda: "managing 1 clusters" in site.log.read_text())
+    request = site.ask()
+    with site.start():
+        site.until("the request to wait", lambda: site.status().waiting)
+        waiting = site.status().waiting
+        assert waiting is not None
+        assert waiting.reason == "BackupRunning"
         assert len(site.run_pids()) == 1
         server.rate = 0
-        site.until_settled()
-        assert second.running
-    assert_one_backup(site, Trigger.SCHEDULED)
+        site.until("both to be done", lambda: site.status().successful_backups == 2)
+        site.until("the second to be counted", lambda: (row := site.row()) and row.succeeded == 2)
+    assert site.status().last_handled_manual_trigger == request
+    assert len(site.backups()) == site.streams() == 2
+    row = site.row()
+    assert row is not None
+    assert (row.failed, row.lock) == (0, None)
 
 
 def test_ended_meanwhile(site: Site, server: DevelopmentServer) -> None:

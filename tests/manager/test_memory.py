@@ -132,6 +132,21 @@ def test_full_disk(database: Database) -> None:
     assert clusters.save(UID, 1, large, None)
 
 
+def test_all_or_nothing(database: Database) -> None:
+    """What breaks off in the middle of a change has changed nothing, and the next change works."""
+
+    def break_off() -> None:
+        with database.transaction():
+            database.change("DELETE FROM cluster")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    clusters = Clusters(database)
+    assert clusters.get(UID) is not None
+    assert clusters.save(UID, 1, BackupStatus(), None)
+
+
 def test_one_manager(tmp_path: Path) -> None:
     """A second manager is refused, in the same process or in another, as long as the first is there."""
     folder = tmp_path / "state"
