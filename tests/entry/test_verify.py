@@ -35,6 +35,13 @@ def test_a_good_one_is_proven(command: Command, world: World) -> None:
     assert "1 proven, 0 adopted, 0 failed" in answer.err
 
 
+def test_quiet_says_nothing(command: Command, world: World) -> None:
+    """Only the answer."""
+    world.add(0)
+    answer = command("verify", "latest", "--quiet")
+    assert (answer.code, answer.err) == (0, "")
+
+
 def test_all_goes_on_after_one_that_is_wrong(command: Command, world: World) -> None:
     """The exit code is the failed one's; its row says why, and that one must not restore from it."""
     bad, good = world.add(0), world.add(1)

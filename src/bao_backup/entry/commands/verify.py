@@ -74,8 +74,9 @@ def verify_command(
     else:
         rows = [(v.verdict, size_in_words(v.size) if v.size else "-", v.key, v.message) for v in verified]
         print_table(("VERDICT", "SIZE", "KEY", "WHY"), rows, right=("SIZE",))
-    counts = Counter(v.verdict for v in verified)
-    say(", ".join(f"{counts[verdict]} {verdict.lower()}" for verdict in Verdict))
+    if not quiet:
+        counts = Counter(v.verdict for v in verified)
+        say(", ".join(f"{counts[verdict]} {verdict.lower()}" for verdict in Verdict))
     if interrupted is not None:
         raise interrupted
     return next((v.exit_code for v in verified if v.verdict is Verdict.FAILED), 0)
