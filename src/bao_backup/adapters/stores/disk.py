@@ -18,6 +18,7 @@ FILE_MODE = 0o640
 
 _FULL = (errors.StorageFullError, "no space left on the disk")
 _DENIED = (errors.StorageDeniedError, "the file permissions do not allow it")
+_WHO_MAY = "whoever runs this needs to read and write below that folder: look at its owner, mode and mount"
 _AWAY = (errors.StorageUnavailableError, "the file system does not answer")
 
 #: errno(3) -> the type and the cause.
@@ -70,7 +71,8 @@ class Disk:
         except OSError as error:
             doing = f"{verb} {self.location}/{key}" if key else f"{verb} {self.location}"
             type_, why = BY_ERRNO.get(error.errno or 0, (StorageError, "the file system refused it"))
-            raise type_(doing, why, details=str(error)) from error
+            hint = _WHO_MAY if type_ is errors.StorageDeniedError else None
+            raise type_(doing, why, hint=hint, details=str(error)) from error
 
     def open(self, names: Sequence[str], *, create: bool = False) -> int:
         """Open a folder; the caller closes it. `create` makes what is missing, but never the first.
