@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from bao_backup.adapters.bao.chunked import ChunkedBody
 from bao_backup.adapters.bao.connection import Connection, Reply, explain, headers, shut_down
 from bao_backup.adapters.bao.login import not_serving
 from bao_backup.core.errors import (
@@ -19,7 +20,13 @@ from bao_backup.core.errors import (
 
 PATH = "/v1/sys/storage/raft/snapshot"
 _CHUNK = 1 << 20
+#: What a TLS record holds at most: a read into less room takes two calls for one record.
+_RECORD = 1 << 14
+#: The last bytes of every chunked body.
+_END = b"\r\n\r\n"
 _ANSWER_LIMIT = 1 << 16
+
+_Receive = Callable[[memoryview], int]
 
 
 class HttpSnapshot:
@@ -39,24 +46,24 @@ class HttpSnapshot:
         self._reading = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """Fresh chunks of at most 1 MiB; all but the last one are of 1 MiB.
+        """Fresh chunks of at most 1 MiB.
 
         Raises SnapshotStalledError, SnapshotCutOffError, and SnapshotError for an empty body.
         """
         with self._lock:
             self._reading = True
-        buffer = bytearray(_CHUNK)
-        view = memoryview(buffer)
+        read = self._read_chunked if self._response.chunked else self._read_plain
+        empty = True
         try:
-            while count := self._read_into(buffer):
-                # A copy, since an upload may hold its chunks for long.
-                yield bytes(view[:count])
+            for chunk in read(bytearray(_CHUNK)):
+                empty = False
+                yield chunk
         finally:
             with self._lock:
                 self._reading = False
                 self._closed = True
                 self._release()
-        if not self._received:
+        if empty:
             raise SnapshotError(self._doing, "it sent an empty body")
 
     def close(self) -> None:
@@ -68,10 +75,54 @@ class HttpSnapshot:
             else:
                 self._release()
 
-    def _read_into(self, buffer: bytearray) -> int:
-        """Fill the buffer; fewer bytes at the end of the body, and 0 after it."""
+    # Both copy, since an upload may hold its chunks for long.
+
+    def _read_plain(self, buffer: bytearray) -> Iterator[bytes]:
+        """A body as long as its head says, or as long as the connection."""
+        view = memoryview(buffer)
+        while count := self._receive(self._response.readinto, view):
+            yield bytes(view[:count])
+        if self._response.length:  # http.client is silent where a length was announced
+            raise self._cut_off("the connection ended")
+
+    def _read_chunked(self, buffer: bytearray) -> Iterator[bytes]:
+        """Receive a buffer full, and only then look where its chunks begin and end."""
+        body = ChunkedBody()
+        view = memoryview(buffer)
+        receive: _Receive = self._came_with_the_head
+        parts: list[memoryview] = []
+        filled = seen = 0
+        while not body.ended:
+            count = self._receive(receive, view[filled:])
+            if not count:
+                raise self._cut_off("the connection ended")
+            receive = self._socket.recv_into
+            filled += count
+            full = _CHUNK - filled < _RECORD
+            # The body ends with an empty line: until then there may be more, and nothing to look for.
+            if full or filled < len(_END) or buffer.endswith(_END, 0, filled):
+                parts += self._parse(body, buffer, seen, filled)
+                seen = filled
+            if full or body.ended:
+                if chunk := b"".join(parts):
+                    yield chunk
+                parts, filled, seen = [], 0, 0
+
+    def _came_with_the_head(self, room: memoryview) -> int:
+        early = self._response.fp.read1(_RECORD)
+        room[: len(early)] = early
+        return len(early)
+
+    def _parse(self, body: ChunkedBody, buffer: bytearray, start: int, end: int) -> list[memoryview]:
         try:
-            count = self._response.readinto(buffer)
+            return body.feed(buffer, start, end)
+        except ValueError as error:
+            raise self._cut_off(str(error)) from error
+
+    def _receive(self, receive: _Receive, room: memoryview) -> int:
+        """Receive what comes next, in words where that fails; 0 at the end of the body or connection."""
+        try:
+            count = receive(room)
         except TimeoutError as error:
             why = f"no byte for {self._stall_seconds:g} s"
             raise SnapshotStalledError(self._doing, f"{why}, after {self._received} bytes") from error
@@ -83,8 +134,6 @@ class HttpSnapshot:
         if self._closed:
             raise self._cut_off("the connection ended")
         self._received += count
-        if not count and self._response.length:  # http.client is silent where a length was announced
-            raise self._cut_off("the connection ended")
         return count
 
     def _cut_off(self, why: str) -> SnapshotCutOffError:
