@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 from bao_backup.core.archive_writer import Record, build_archive
 
-#: What a Vault server sends as one chunk: it copies from a file through 32 KiB (io.Copy of Go).
-CHUNK = 32 << 10
+#: The chunks that Vault 1.21 sends, in turn: each 16 KiB of packed bytes, past a buffer of 2 KiB.
+CHUNKS = (2048, 14341)
 #: Values are cut from random bytes: like encrypted ones they do not compress.
 POOL = os.urandom(4 << 20)
 MOUNT = b"logical/8d0f3c1e-5c1b-4f0e-9d55-2a6f0e7b9c44/"
@@ -68,13 +69,17 @@ def records(shape: Shape) -> Iterator[Record]:
 
 
 def in_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Cut into CHUNK bytes each; what is left of a piece goes to the next one's front."""
+    """Cut into CHUNKS, in turn; what is left of a piece goes to the next one's front."""
+    sizes = cycle(CHUNKS)
+    size = next(sizes)
     rest = b""
     for piece in pieces:
         data = rest + piece
-        whole = len(data) - len(data) % CHUNK
-        for start in range(0, whole, CHUNK):
-            yield data[start : start + CHUNK]
-        rest = data[whole:]
+        start = 0
+        while len(data) - start >= size:
+            yield data[start : start + size]
+            start += size
+            size = next(sizes)
+        rest = data[start:]
     if rest:
         yield rest

@@ -16,7 +16,7 @@ from bench.contenders import Contender, Source, Target, curl_to_nothing, curl_to
 from bench.replay import Replay
 from bench.usage import ContenderError, Pair, Usage, measure
 
-KEY = "bench/2026-01-02T03-04-05Z-00000001.snap"
+KEY = "bench/vault/2026-01-02T03-04-05Z-00000001.snap"
 
 
 @dataclass
