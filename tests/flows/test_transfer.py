@@ -100,7 +100,7 @@ def test_no_proof() -> None:
 def test_store_fails() -> None:
     """A failing upload wakes a source that waits for its next byte, and closes it."""
     failing = FaultyStore(
-        MemoryStore(), [Fault("put", StorageFullError("upload", "no space left"), after=2500)]
+        MemoryStore(), [Fault("put", StorageFullError("upload", "no space left"), after=5000)]
     )
     stop, woken, closed = Stop(SystemClock()), threading.Event(), threading.Event()
 

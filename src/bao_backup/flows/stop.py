@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from queue import Empty, SimpleQueue
+from contextlib import contextmanager
 
 from bao_backup.core.errors import BaoBackupError, DeadlineError, InterruptedRunError
 from bao_backup.ports import Clock
+
+#: A request to end is answered so soon while a run waits, in seconds.
+LONGEST_NAP = 0.1
 
 
 class Stop:
@@ -25,9 +28,6 @@ class Stop:
         self._deadline = None if seconds is None else clock.monotonic() + seconds
         self._asked = False
         self._why = ""
-        # Of all ways to wake a thread only this queue's put may be used in a signal handler: an event's
-        # lock may be held by the very thread that the signal interrupts.
-        self._bell: SimpleQueue[None] = SimpleQueue()
         self._closers: list[Callable[[], None]] = []
 
     def ask(self, why: str) -> None:
@@ -35,7 +35,6 @@ class Stop:
         if not self._asked:
             self._why = why
             self._asked = True
-            self._bell.put(None)
         self.wake()
 
     def wake(self) -> None:
@@ -63,12 +62,14 @@ class Stop:
             raise error
 
     def wait(self, seconds: float) -> None:
-        """Wait, but not past a signal or the deadline: those raise. For one thread at a time."""
+        """Wait, but not past a signal or the deadline: those raise."""
+        until = time.monotonic() + seconds
         self.check()
-        remaining = self.remaining
-        with suppress(Empty):
-            self._bell.get(timeout=seconds if remaining is None else min(seconds, remaining))
-        self.check()
+        # In short naps: a signal that comes just before a long one would be answered only after it,
+        # and the lock of an event may be held by the very thread that the signal interrupts.
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, LONGEST_NAP))
+            self.check()
 
     @contextmanager
     def closing(self, close: Callable[[], None]) -> Iterator[None]:
