@@ -34,7 +34,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 FULL = Plan(runs=5, replay=GIB, memory=(256 * MIB, GIB, 8 * GIB), server=512 * MIB, starts=15)
 #: For the test that the program runs: seconds, and figures that say little.
-QUICK = Plan(runs=1, replay=64 * MIB, memory=(64 * MIB, 256 * MIB), server=16 * MIB, starts=3)
+QUICK = Plan(runs=1, replay=16 * MIB, memory=(64 * MIB, 256 * MIB), server=8 * MIB, starts=3)
 
 REPLAY = """\
 A snapshot archive is sent over TLS by a server that does nothing else, and goes into MinIO over
@@ -118,7 +118,7 @@ def memory(stage: Stage, plan: Plan) -> Section:
         with stage.replay(archive) as server:
             peak = stage.back_up(stage.source(server), archive.size).peak
         peaks.append(peak)
-        if size > plan.replay:
+        if size > GIB:
             archive.file.unlink()
         rows.append(Row(size_in_words(size), mebibytes(peak), "", peak / MIB, PEAK_LIMIT, " MiB"))
         stage.say(f"memory at {size_in_words(size)}")
@@ -170,7 +170,8 @@ def start(stage: Stage, plan: Plan) -> Section:
     value, least = statistics.median(starts[1:]), statistics.median(bare[1:])
     rows = [
         Row("exec to the first request", seconds(value), "", value * 1000, 150, " ms"),
-        Row("for scale: `python -c pass`, exec to exit", "", seconds(least), least * 1000, None, " ms"),
+        Row("the least of all starts", seconds(min(starts)), "", min(starts) * 1000, None, " ms"),
+        Row("beside `python -c pass`, exec to exit", seconds(value), seconds(least), value / least),
     ]
     return Section("Start", START, rows)
 

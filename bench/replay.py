@@ -20,7 +20,7 @@ class Replay:
         self._log = log
         files = [PROGRAM, archive, issued.certificate, issued.key, log]
         command = [sys.executable, "-I", "-S", *map(str, files)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None  # a pipe was asked for
         self.url = f"https://127.0.0.1:{int(self._process.stdout.readline())}"
 
@@ -38,7 +38,4 @@ class Replay:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.kill()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._process.communicate()

@@ -3,7 +3,8 @@
     python -I -S replay_server.py FILE CERTIFICATE KEY LOG
 
 It prints its port, and then answers as a server does: its health, a login, the snapshot, the
-revocation. The log gets a line for each request: nanoseconds of the monotonic clock, method, path.
+revocation; until its standard input ends, which it does with its parent. The log gets a line for
+each request: nanoseconds of the monotonic clock, method, path.
 Standard library only; a thread for each connection, and no byte is copied before it is encrypted.
 """
 
@@ -33,7 +34,7 @@ WRITE = 1 << 20
 
 
 def main() -> None:
-    """Serve until killed."""
+    """Serve until the standard input ends."""
     file, certificate, key, log = sys.argv[1:]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -42,6 +43,13 @@ def main() -> None:
     journal = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with open(file, "rb") as archive:
         body = mmap.mmap(archive.fileno(), 0, prot=mmap.PROT_READ)
+    accepting = threading.Thread(target=accept, args=(listener, context, body, journal), daemon=True)
+    accepting.start()
+    sys.stdin.buffer.read()
+
+
+def accept(listener: socket.socket, context: ssl.SSLContext, body: mmap.mmap, journal: int) -> None:
+    """Give each connection a thread of its own."""
     while True:
         plain, _ = listener.accept()
         threading.Thread(target=serve, args=(plain, context, body, journal), daemon=True).start()
