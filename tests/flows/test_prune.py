@@ -1,0 +1,152 @@
+"""Retention is carried out: receipt first, body second, whatever fails in between."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import cast
+
+import pytest
+from tests.flows.site import EARLIER, KEY, PREFIX, Site
+
+from bao_backup.adapters.memory_store import Fault, FaultyStore, Method
+from bao_backup.core.errors import StorageDeniedError, StorageUnavailableError
+from bao_backup.core.model import RetentionOutcome
+from bao_backup.core.naming import receipt_key
+from bao_backup.core.retention import RetentionPolicy
+from bao_backup.flows import prune
+from bao_backup.ports import Store
+
+NEWEST_ONLY = RetentionPolicy(max_count=1)
+KEYS = [f"{PREFIX}/2026-11-22T0{hour}-00-00Z-0000000{hour}.snap" for hour in (3, 4, 5, 6)]
+
+
+def crowded() -> Site:
+    """Six backups; the times of their slots are in the past."""
+    site = Site()
+    for key in (KEY, *KEYS):
+        site.run(key=key)
+    site.clock.pass_(timedelta(days=2).total_seconds())
+    return site
+
+
+def pruned(site: Site, policy: RetentionPolicy, store: Store | None = None) -> RetentionOutcome:
+    """Plan and carry out."""
+    store = store or site.store
+    return prune.carry_out(store, prune.plan(store, PREFIX, policy, site.clock.now()))
+
+
+def test_what_the_policy_drops_goes_and_the_rest_stays() -> None:
+    """Bodies and receipts, oldest first; the outcome names them."""
+    site = crowded()
+    outcome = pruned(site, RetentionPolicy(max_count=2))
+    assert site.proven() == {KEYS[2], KEYS[3]}
+    assert outcome.dropped == (EARLIER, KEY, KEYS[0], KEYS[1])
+    assert (outcome.kept, outcome.failed) == (2, ())
+    assert len(site.visible()) == 4
+
+
+def test_a_plan_alone_deletes_nothing() -> None:
+    """It is one LIST."""
+    site = crowded()
+    store = FaultyStore(site.store)
+    assert len(prune.plan(store, PREFIX, NEWEST_ONLY, site.clock.now()).dropped) == 5
+    assert store.calls == [("list", PREFIX)]
+
+
+def test_the_receipt_goes_before_the_body() -> None:
+    """So that no receipt is ever without its body."""
+    site = crowded()
+    store = FaultyStore(site.store)
+    pruned(site, RetentionPolicy(max_count=5), store)
+    deleted = [key for method, key in store.calls if method == "delete"]
+    assert deleted == [receipt_key(EARLIER), EARLIER]
+
+
+@pytest.mark.parametrize("call", range(1, 11))
+@pytest.mark.parametrize("lost_answer", [False, True], ids=["before", "after"])
+def test_a_death_at_any_deletion_is_harmless(call: int, lost_answer: bool) -> None:
+    """What is left counts or not, but never lies; the next time goes on, and the newest is always there."""
+    site = crowded()
+    store = FaultyStore(site.store, [Fault("delete", _Killed(), call=call, lost_answer=lost_answer)])
+    with pytest.raises(_Killed):
+        pruned(site, NEWEST_ONLY, store)
+    receipts = [key for key in site.visible() if key.endswith(".json")]
+    assert all(key.removesuffix(".json") in site.visible() for key in receipts)
+    assert KEYS[3] in site.proven()
+    pruned(site, RetentionPolicy(max_count=1, max_age=timedelta(hours=30)))
+    assert site.visible() == [KEYS[3], receipt_key(KEYS[3])]
+
+
+@pytest.mark.parametrize("kind", [StorageDeniedError, StorageUnavailableError])
+def test_a_refused_deletion_is_told_and_the_others_go_on(
+    kind: type[StorageDeniedError | StorageUnavailableError],
+) -> None:
+    """An object lock on one backup does not keep the others."""
+    site = crowded()
+    store = FaultyStore(site.store, [Fault("delete", kind("delete", "it is locked"), key=receipt_key(KEY))])
+    outcome = pruned(site, NEWEST_ONLY, store)
+    assert outcome.failed == (f"{KEY}: it is locked",)
+    assert outcome.dropped == (EARLIER, *KEYS[:3])
+    assert outcome.kept == 2
+    assert site.proven() == {KEY, KEYS[3]}
+
+
+def test_a_body_that_may_not_go_is_unproven_then() -> None:
+    """Its receipt is gone: it does not count any more, and the next time tries again."""
+    site = crowded()
+    store = FaultyStore(site.store, [Fault("delete", StorageDeniedError("delete", "no"), key=EARLIER)])
+    outcome = pruned(site, RetentionPolicy(max_count=5), store)
+    assert outcome.failed == (f"{EARLIER}: no",)
+    assert EARLIER in site.visible()
+    assert EARLIER not in site.proven()
+
+
+@pytest.mark.parametrize("method", ["list", "delete"])
+def test_a_store_that_fails_altogether_loses_nothing(method: str) -> None:
+    """Neither the list nor a single deletion."""
+    site = crowded()
+    fault = Fault(cast("Method", method), StorageUnavailableError("try", "503"), times=100)
+    store = FaultyStore(site.store, [fault])
+    if method == "list":
+        with pytest.raises(StorageUnavailableError):
+            pruned(site, NEWEST_ONLY, store)
+    else:
+        assert len(pruned(site, NEWEST_ONLY, store).failed) == 5
+    assert len(site.proven()) == 6
+
+
+def test_a_run_that_must_end_leaves_the_rest_for_the_next_time() -> None:
+    """It says so for each that it left."""
+    site = crowded()
+
+    class Asking(FaultyStore):
+        def delete(self, key: str) -> None:
+            super().delete(key)
+            if key == KEY:
+                site.stop.ask("ended by SIGTERM")
+
+    plan = prune.plan(site.store, PREFIX, NEWEST_ONLY, site.clock.now())
+    outcome = prune.carry_out(Asking(site.store), plan, site.stop)
+    assert outcome.dropped == (EARLIER, KEY)
+    assert outcome.failed == tuple(f"{key}: ended by SIGTERM" for key in KEYS[:3])
+    assert site.proven() == set(KEYS)
+
+
+def test_foreign_objects_are_never_touched() -> None:
+    """Whatever is there beside the backups of this cluster."""
+    site = crowded()
+    foreign = [
+        "default/other/2026-11-22T01-00-00Z-00000001.snap",
+        f"{PREFIX}/notes.txt",
+        f"{PREFIX}/2026-11-22T01-00-00Z.snap",
+        f"{PREFIX}/old/2026-11-22T01-00-00Z-00000001.snap",
+    ]
+    for key in foreign:
+        site.store.create(key, b"x")
+    pruned(site, RetentionPolicy(max_count=1, max_age=timedelta(seconds=1)))
+    assert set(foreign) <= set(site.visible())
+    assert site.proven() == {KEYS[3]}
+
+
+class _Killed(BaseException):
+    """The end of the process."""
