@@ -168,10 +168,7 @@ def on_this_machine(folder: Path) -> Iterator[Stage]:
         try:
             yield stage
         finally:
-            for row in stage.runtime.runs.open():
-                pid = stage.runtime.run_folder(row.uid, row.name).claimed_by()
-                if pid is not None:
-                    os.kill(pid, signal.SIGKILL)
+            site.end_runs()
             stage.runtime.close()
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +23,4 @@ def site(tmp_path: Path, server: DevelopmentServer) -> Iterator[Site]:
     """A manager's surroundings; runs that a test left behind are ended with it."""
     site = Site(tmp_path, server)
     yield site
-    server.rate = 0
-    for pid in site.run_pids():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    site.end_runs()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +22,7 @@ from bao_backup.adapters.local.clusters import ClusterRow, Clusters
 from bao_backup.adapters.local.database import DATABASE, Database
 from bao_backup.adapters.local.events import EventRow, Events
 from bao_backup.adapters.local.requests import Requests
+from bao_backup.adapters.local.run_folder import RunFolder
 from bao_backup.core.schedule import Schedule
 from bao_backup.core.status import BackupStatus, ObservedSchedule
 
@@ -140,6 +143,19 @@ class Site:
         said = (path.read_text() for path in self.state.glob("runs/*/*/claim"))
         return [int(pid) for pid in said if pid]
 
+    def end_runs(self) -> None:
+        """Kill every run that is under way, also one that has only just begun."""
+        for claim in self.state.glob("runs/*/*/claim"):
+            folder = RunFolder(claim.parent)
+            wait_until(
+                "a run to say its pid",
+                partial(_is_known, folder),
+                seconds=20,
+            )
+            pid = folder.claimed_by()
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+
     def until(self, what: str, probe: Callable[[], object], *, seconds: float = 20.0) -> None:
         """Wait until `probe` says yes; else an error that ends with the manager's log."""
         wait_until(what, lambda: bool(probe()), seconds=seconds, every=0.02, log=self.log)
@@ -159,6 +175,11 @@ class Site:
 
         self.until(f"{name}'s attempt to be over", settled)
         return self.status(name)
+
+
+def _is_known(folder: RunFolder) -> bool:
+    """Whether nobody has the run, or it is said who."""
+    return not folder.is_claimed() or folder.claimed_by() is not None
 
 
 class ManagerProcess:
