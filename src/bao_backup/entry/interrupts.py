@@ -11,7 +11,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import NoReturn
 
@@ -19,12 +20,41 @@ from typing import NoReturn
 PATIENCE = 1.0
 LINE = "bao-backup: Interrupted: run: ended by SIGINT; run it again\n"
 
-_heard = threading.Event()
+
+class _Hearing:
+    """Whether the main thread knows of SIGINT.
+
+    An Event's lock could be held by the very thread that is interrupted; of all ways to wake a thread
+    only this queue's `put` may be used in a signal handler.
+    """
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing was heard yet."""
+        self._heard = False
+        self._bell: SimpleQueue[None] = SimpleQueue()
+
+    def hear(self) -> None:
+        """Wake who waits."""
+        self._heard = True
+        self._bell.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it was heard, or is within so many seconds."""
+        if not self._heard:
+            with suppress(Empty):
+                self._bell.get(timeout=seconds)
+        return self._heard
+
+
+_hearing = _Hearing()
 
 
 def hear() -> None:
     """Called by every handler of SIGINT: the main thread knows, and ends by itself."""
-    _heard.set()
+    _hearing.hear()
 
 
 @contextmanager
@@ -33,7 +63,7 @@ def answering_interrupts() -> Iterator[None]:
 
     Nothing is lost by that: whatever a command leaves when it is killed, it leaves whole.
     """
-    _heard.clear()
+    _hearing.begin()
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     handler = signal.signal(signal.SIGINT, _interrupt)
@@ -43,7 +73,7 @@ def answering_interrupts() -> Iterator[None]:
     try:
         yield
     finally:
-        _heard.set()
+        hear()
         signal.set_wakeup_fd(descriptor)
         signal.signal(signal.SIGINT, handler)
         os.close(writing)
@@ -59,6 +89,6 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 def _watch(reading: int) -> None:
     """Until the other end is closed."""
     while numbers := os.read(reading, 64):
-        if signal.SIGINT in numbers and not _heard.wait(PATIENCE):
+        if signal.SIGINT in numbers and not _hearing.wait(PATIENCE):
             os.write(2, LINE.encode())
             os._exit(7)
