@@ -143,7 +143,8 @@ def test_another_version_is_refused_by_its_number(version: int) -> None:
     """Also where nothing else of it could be read."""
     error = refusal(json.dumps({"receipt": version, "new": True}).encode())
     assert error.why == f"its version is {version}, known is 1"
-    assert error.hint == "use a newer bao-backup"
+    assert error.reason == "ReceiptTooNew"
+    assert error.hint == "use the bao-backup that wrote it, or a newer one"
 
 
 def test_a_receipt_of_another_backup_is_refused() -> None:

@@ -26,7 +26,8 @@
     ├── VerificationError 6         VerificationFailed
     │   ├── ArchiveError              ArchiveCorrupt: what arrived is not a whole snapshot
     │   │   └── ArchiveTruncatedError   ArchiveTruncated: it ends before its end
-    │   └── StoredDiffersError        StoredDiffers: what is stored is not what was sent
+    │   ├── StoredDiffersError        StoredDiffers: what is stored is not what was sent
+    │   └── ReceiptVersionError       ReceiptTooNew: a newer bao-backup wrote it
     ├── InterruptedRunError 7       Interrupted
     │   └── DeadlineError             DeadlineExceeded
     ├── InternalError 8             InternalError: a defect of this program
@@ -283,6 +284,13 @@ class StoredDiffersError(VerificationError):
 
     reason = "StoredDiffers"
     default_hint = "do not restore from it; look at who else writes to the bucket, and take another backup"
+
+
+class ReceiptVersionError(VerificationError):
+    """A receipt of a version that this program does not know; it is left as it is."""
+
+    reason = "ReceiptTooNew"
+    default_hint = "use the bao-backup that wrote it, or a newer one"
 
 
 class InterruptedRunError(BaoBackupError):

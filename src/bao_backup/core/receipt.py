@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from bao_backup.core.errors import VerificationError
+from bao_backup.core.errors import ReceiptVersionError, VerificationError
 from bao_backup.core.model import (
     Contents,
     Inventory,
@@ -108,9 +108,7 @@ def decode_receipt(body: bytes, key: str) -> Receipt:
     try:
         version = msgspec.json.decode(body, type=_Version).receipt
         if version != RECEIPT_VERSION:
-            raise VerificationError(
-                doing, f"its version is {version}, known is {RECEIPT_VERSION}", hint="use a newer bao-backup"
-            )
+            raise ReceiptVersionError(doing, f"its version is {version}, known is {RECEIPT_VERSION}")
         receipt = msgspec.json.decode(body, type=Receipt)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise VerificationError(doing, f"not a receipt: {error}", hint=hint) from error

@@ -16,6 +16,7 @@ from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
 from bao_backup.core.errors import ConfigurationError, one_line
 from bao_backup.core.model import Moment, Trigger, Value, VerifyLevel
 from bao_backup.core.naming import (
+    PRE_UPGRADE_KIND,
     checked_kind,
     checked_path_prefix,
     cluster_prefix,
@@ -121,15 +122,16 @@ def from_environment(environment: Mapping[str, str]) -> RunSettings:
         raise reader.error()
     bao = rest.bao or _bao(reader, namespace, name)
     store = rest.store or _store(reader)
+    kind = reader.checked("BACKUP_FILENAME_PREFIX", checked_kind).removesuffix("-")
     settings = RunSettings(
         namespace=namespace,
         name=name,
         uid=rest.uid,
         path_prefix=reader.checked("BACKUP_PATH_PREFIX", checked_path_prefix),
-        kind=reader.checked("BACKUP_FILENAME_PREFIX", checked_kind).removesuffix("-"),
+        kind=kind,
         key=reader.text("BACKUP_KEY"),
         slot=rest.slot,
-        trigger=rest.trigger,
+        trigger=rest.trigger if reader.text("BACKUP_CONFIG") else _trigger_of(kind),
         number=rest.number,
         bao=bao,
         store=store,
@@ -182,6 +184,11 @@ def _store(reader: _Reader) -> StoreSettings:
         part_size=reader.number("BACKUP_PART_SIZE", 10 * 1024 * 1024, 5 * 1024 * 1024, 5 * 1024**3),
         concurrency=reader.number("BACKUP_CONCURRENCY", 3, 1, 10),
     )
+
+
+def _trigger_of(kind: str) -> Trigger:
+    """The existing operator's Jobs say it by the class alone."""
+    return Trigger.PRE_UPGRADE if kind == PRE_UPGRADE_KIND else Trigger.SCHEDULED
 
 
 class _Reader:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from collections.abc import Sequence
 
 
@@ -21,4 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run() -> None:
     """The console script."""
-    sys.exit(main())
+    code = main()
+    if any(thread.daemon and thread.name == "upload" for thread in threading.enumerate()):
+        # A store that hangs keeps its upload's thread: the process ends without it.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)

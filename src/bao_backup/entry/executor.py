@@ -45,10 +45,12 @@ def run_backup(
     result_file: Path | None,
     reporter: Reporter,
     ports: Ports | None = None,
+    last: bool = False,
 ) -> Ended:
     """Do one run, write its result where it is wanted, and answer with it.
 
-    A signal ends the run, and never keeps it from writing its result.
+    A signal ends the run, and never keeps it from writing its result. With `last`, the process has
+    nothing to do afterwards: a signal that comes later than the result changes nothing any more.
 
     Raises ConfigurationError before anything was done when there is no folder for the result,
     InternalError when the result of a run that ended could not be written.
@@ -58,7 +60,7 @@ def run_backup(
     clock = SystemClock()
     started = clock.now()
     keep_freed_memory(KEPT_BLOCK)
-    with stopped_by_signals() as early:
+    with stopped_by_signals(last=last) as early:
         try:
             settings = load()
             early.check()
@@ -110,6 +112,8 @@ def _finish(
     if order.retention is not None:
         try:
             plan = prune.plan(store, order.prefix, order.retention, clock.now())
+            for decision in plan.dropped:
+                reporter.say(f"retention drops {decision.backup.key}: {decision.why}")
             retention = prune.carry_out(store, plan, stop)
         except BaoBackupError as error:
             retention = RetentionOutcome(kept=0, failed=(error.why,))

@@ -39,10 +39,11 @@ def bao_of(settings: RunSettings) -> Bao:
 
 
 @contextmanager
-def stopped_by_signals(seconds: float | None = None) -> Iterator[Stop]:
+def stopped_by_signals(seconds: float | None = None, *, last: bool = False) -> Iterator[Stop]:
     """A Stop that SIGTERM and SIGINT ask, with a deadline where one is given.
 
-    A second SIGINT ends the program at once, for a person who does not want to wait.
+    A second SIGINT ends the program at once, for a person who does not want to wait. After the
+    `last` one a process does nothing that a signal could end: they are ignored from then on.
     """
     stop = Stop(SystemClock(), seconds)
 
@@ -57,4 +58,4 @@ def stopped_by_signals(seconds: float | None = None) -> Iterator[Stop]:
         yield stop
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if last else handler)

@@ -6,7 +6,7 @@ its receipt is written.
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 
 from bao_backup import __version__
@@ -15,9 +15,13 @@ from bao_backup.core.errors import (
     ArchiveError,
     BaoBackupError,
     LeaderError,
+    LeaderLostError,
+    LoginError,
     ObjectChangedError,
     ObjectExistsError,
     ObjectNotFoundError,
+    ReceiptVersionError,
+    SnapshotDeniedError,
     SnapshotError,
     StorageError,
     StoredDiffersError,
@@ -88,6 +92,7 @@ class BackupFlow:
         self._reporter = reporter
         self._patience = patience or Patience()
         self._logged_in = False
+        self._leader_may_be_another = False
         self._warnings: list[str] = []
         #: How often the stream was begun.
         self.tries = 0
@@ -123,6 +128,7 @@ class BackupFlow:
                         raise
                     return found, True
                 except (SnapshotError, ArchiveError) as error:
+                    self._leader_may_be_another = True
                     self._stop.check()
                     if not error.transient or self.tries >= self._patience.tries:
                         raise
@@ -141,6 +147,8 @@ class BackupFlow:
             body = self._store.head(self._order.key)
         except ObjectNotFoundError:
             return None
+        except ReceiptVersionError:
+            raise
         except VerificationError as error:
             self._reporter.say(f"{error}: it is replaced")
             return None
@@ -180,25 +188,49 @@ class BackupFlow:
                     told = error.why
                 self._stop.wait(pause)
             else:
+                self._leader_may_be_another = False
                 self._reporter.say(f"the leader is {leader.address}, version {leader.version or 'unknown'}")
                 return leader
 
     def _try_once(self, leader: Leader, started: datetime) -> Receipt:
         self._stop.check()
         self.tries += 1
-        if not self._logged_in:
-            self._bao.login(leader)
-            self._logged_in = True
-        self._stop.check()
+        stream = self._begin(leader)
         reader = ArchiveReader()
-        with self._stop.closing(self._bao.interrupt):
-            stream = self._bao.snapshot(leader)
         with closing(stream), self._stop.closing(stream.close):
             self._reporter.say(f"streaming into {self._store.location}/{self._order.key}")
             chunks = self._proven(stream, reader)
             stored, contents = transfer(self._store, self._order.key, chunks, self._stop)
         self._check(stored, contents)
         return self._write_receipt(leader, stored, contents, started)
+
+    def _begin(self, leader: Leader) -> SnapshotStream:
+        """Log in where that was not done, and begin the stream."""
+        fresh = not self._logged_in
+        if fresh:
+            self._log_in(leader)
+        self._stop.check()
+        with self._stop.closing(self._bao.interrupt):
+            try:
+                return self._bao.snapshot(leader)
+            except SnapshotDeniedError:
+                if fresh:
+                    raise
+        self._reporter.say("the login of an earlier try is not accepted any more; logging in again")
+        self._log_in(leader)
+        with self._stop.closing(self._bao.interrupt):
+            return self._bao.snapshot(leader)
+
+    def _log_in(self, leader: Leader) -> None:
+        self._logged_in = False
+        try:
+            self._bao.login(leader)
+        except LeaderLostError as error:
+            if self.tries < self._patience.tries:
+                raise
+            hint = "the leader does not serve logins: look at the server's log"
+            raise LoginError(error.doing, error.why, hint=hint) from error
+        self._logged_in = True
 
     def _proven(self, stream: SnapshotStream, reader: ArchiveReader) -> Proven:
         """The stream's chunks, each read by the archive reader first; at the end, what it proved."""
@@ -269,20 +301,38 @@ class BackupFlow:
             verification=Verification(level=self._order.verify, time=finished),
             tool=f"bao-backup {__version__}",
         )
-        where, body = receipt_key(self._order.key), encode_receipt(receipt)
+        self._create_receipt(receipt, stored)
+        if not _same(stored, self._store.head(receipt.key)):
+            # Another start of this run put its body there while the receipt was written.
+            self._store.delete(receipt_key(receipt.key))
+            raise ObjectChangedError(f"complete {receipt.key}", "another object took its place")
+        return receipt
+
+    def _create_receipt(self, receipt: Receipt, stored: Stored) -> None:
+        where, body = receipt_key(receipt.key), encode_receipt(receipt)
         try:
             self._store.create(where, body)
         except ObjectExistsError:
-            if not _same(stored, self._store.head(self._order.key)):
+            if self._is_ours(receipt):
+                return  # it was written, and the answer was lost
+            if not _same(stored, self._store.head(receipt.key)):
                 raise  # it is for a body that replaced ours
             self._store.delete(where)  # it is for a body that ours replaced
             self._store.create(where, body)
-        return receipt
+
+    def _is_ours(self, receipt: Receipt) -> bool:
+        try:
+            return read_receipt(self._store, receipt.key) == receipt
+        except VerificationError:
+            return False
 
     def _revoke(self, leader: Leader | None) -> None:
         """Give back the token; that this fails is worth a warning, not the backup."""
         if leader is None or not self._logged_in:
             return
+        if self._leader_may_be_another:
+            with suppress(LeaderError):
+                leader = self._bao.find_leader()
         try:
             self._bao.revoke(leader)
         except BaoBackupError as error:

@@ -19,6 +19,8 @@ from bao_backup.ports import Store
 
 #: How often the waiting thread looks whether the run must end, in seconds.
 LOOK_EVERY = 0.25
+#: How long a store may take to abort an upload when the run must end, in seconds.
+ABORT_GRACE = 10.0
 #: Chunks, of at most 1 MiB each, that may wait for the upload.
 ROOM = 4
 
@@ -117,10 +119,16 @@ def transfer(store: Store, key: str, chunks: Proven, stop: Stop) -> tuple[Stored
     """
     work = _Transfer(store, key, chunks)
     proving, uploading = _start(work.prove, "prove"), _start(work.upload, "upload")
+    patience = ABORT_GRACE
     while uploading.is_alive():
         uploading.join(LOOK_EVERY)
-        if stop.error() is not None:
+        error = stop.error()
+        if error is not None:
             stop.wake()
+            patience -= LOOK_EVERY
+            if patience < 0:
+                # The store hangs. Its upload was never completed: nothing is visible, a sweep removes it.
+                raise error
     while proving.is_alive():  # the upload failed: the source may wait for a byte that is of no use now
         stop.wake()
         proving.join(LOOK_EVERY)

@@ -11,6 +11,8 @@ from bao_backup.core.errors import (
     InterruptedRunError,
     ObjectExistsError,
     ObjectNotFoundError,
+    StorageError,
+    VerificationError,
 )
 from bao_backup.core.model import Backup, Contents, Value, VerifyLevel
 from bao_backup.core.naming import receipt_key
@@ -78,14 +80,21 @@ class VerifyFlow:
     def verify(self, key: str) -> Verified:
         """Prove the stored bytes of `key`, and its receipt; write a receipt where there is none.
 
-        Raises ArchiveError or StoredDiffersError when the backup is not what it must be.
+        Raises ArchiveError or StoredDiffersError when the backup is not what it must be; its
+        receipt is withdrawn then, so that it does not count as good, least of all for retention.
         """
         self._reporter.say(f"reading {self._store.location}/{key}")
         head = self._store.head(key)
         receipt = self._receipt(key)
-        contents = read_whole(self._store, head, self._stop, self._reporter)
+        try:
+            contents = read_whole(self._store, head, self._stop, self._reporter)
+            if receipt is not None:
+                compare(receipt, contents)
+        except VerificationError:
+            if receipt is not None:
+                self._withdraw(key)
+            raise
         if receipt is not None:
-            compare(receipt, contents)
             return self._verified(key, Verdict.PROVEN, contents)
         self._adopt(key, contents)
         return self._verified(key, Verdict.ADOPTED, contents)
@@ -95,6 +104,14 @@ class VerifyFlow:
             return read_receipt(self._store, key)
         except ObjectNotFoundError:
             return None
+
+    def _withdraw(self, key: str) -> None:
+        try:
+            self._store.delete(receipt_key(key))
+        except StorageError as error:
+            self._reporter.say(f"{key} still counts as good: its receipt was not withdrawn: {error.why}")
+        else:
+            self._reporter.say(f"{key}: its receipt is withdrawn; it is unproven until it proves whole again")
 
     def _adopt(self, key: str, contents: Contents) -> None:
         proven = Verification(level=VerifyLevel.FULL, time=self._clock.now())

@@ -56,6 +56,7 @@ def backup_command(
             environment=os.environ,
             result_file=result,
             reporter=reporter,
+            last=True,
         )
     if error is not None:
         tell(error, verbose=bool(verbose))
