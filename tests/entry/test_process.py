@@ -108,6 +108,7 @@ def test_ctrl_c_while_it_waits_for_a_leader(world: World) -> None:
 def test_ctrl_c_while_a_store_does_not_answer(world: World, name: str) -> None:
     """The storage library is busy for minutes then; the program ends all the same, and says so."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
         endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
         s3 = {"provider": "s3", "bucket": "b", "endpoint": endpoint}
         world.configure(world.document(target={**s3, "credentialsSecretRef": {"name": "keys"}}))
