@@ -9,7 +9,7 @@ import pytest
 from tests.flows.site import EARLIER, KEY, PREFIX, Site
 
 from bao_backup.adapters.memory_store import Fault, FaultyStore, Method
-from bao_backup.core.errors import StorageDeniedError, StorageUnavailableError
+from bao_backup.core.errors import BaoBackupError, StorageDeniedError, StorageUnavailableError
 from bao_backup.core.model import RetentionOutcome
 from bao_backup.core.naming import receipt_key
 from bao_backup.core.retention import RetentionPolicy
@@ -91,14 +91,63 @@ def test_a_refused_deletion_is_told_and_the_others_go_on(
     assert site.proven() == {KEY, KEYS[3]}
 
 
-def test_a_body_that_may_not_go_is_unproven_then() -> None:
-    """Its receipt is gone: it does not count any more, and the next time tries again."""
+def test_a_body_that_may_not_go_gets_its_receipt_back() -> None:
+    """It stays a good backup, byte for byte, and the next time drops it by the same rule."""
     site = crowded()
-    store = FaultyStore(site.store, [Fault("delete", StorageDeniedError("delete", "no"), key=EARLIER)])
-    outcome = pruned(site, RetentionPolicy(max_count=5), store)
+    before = b"".join(site.store.get(receipt_key(EARLIER)))
+    denied = StorageDeniedError("delete", "no")
+    store = FaultyStore(site.store, [Fault("delete", denied, key=EARLIER)])
+    told: list[BaoBackupError] = []
+    plan = prune.plan(store, PREFIX, RetentionPolicy(max_count=4), site.clock.now())
+    outcome = prune.carry_out(store, plan, on_failure=told.append)
     assert outcome.failed == (f"{EARLIER}: no",)
+    assert (outcome.kept, outcome.dropped) == (5, (KEY,))
+    assert told == [denied]
+    assert b"".join(site.store.get(receipt_key(EARLIER))) == before
+    assert pruned(site, RetentionPolicy(max_count=4)).dropped == (EARLIER,)
+
+
+def test_a_body_is_tried_again_at_once_after_a_passing_failure() -> None:
+    """One 503 costs nothing."""
+    site = crowded()
+    store = FaultyStore(site.store, [Fault("delete", StorageUnavailableError("delete", "503"), key=EARLIER)])
+    assert pruned(site, RetentionPolicy(max_count=5), store) == RetentionOutcome(kept=5, dropped=(EARLIER,))
+    assert EARLIER not in site.visible()
+
+
+def test_a_body_whose_deletion_only_lost_its_answers_is_dropped() -> None:
+    """No receipt is written back for a body that is gone."""
+    site = crowded()
+    lost = Fault("delete", StorageUnavailableError("delete", "503"), key=EARLIER, times=2, lost_answer=True)
+    outcome = pruned(site, RetentionPolicy(max_count=5), FaultyStore(site.store, [lost]))
+    assert outcome == RetentionOutcome(kept=5, dropped=(EARLIER,))
+    assert receipt_key(EARLIER) not in site.visible()
+
+
+def test_a_receipt_that_cannot_be_written_back_is_told() -> None:
+    """The backup is unproven then, until verify proves it."""
+    site = crowded()
+    faults = [
+        Fault("delete", StorageDeniedError("delete", "no"), key=EARLIER),
+        Fault("create", StorageUnavailableError("create", "503"), key=receipt_key(EARLIER)),
+    ]
+    told: list[BaoBackupError] = []
+    plan = prune.plan(site.store, PREFIX, RetentionPolicy(max_count=5), site.clock.now())
+    outcome = prune.carry_out(FaultyStore(site.store, faults), plan, on_failure=told.append)
+    assert outcome.failed == (f"{EARLIER}: no; nor could its receipt be written back: 503",)
+    assert isinstance(told[0], StorageDeniedError)
+    assert "bao-backup verify" in told[0].hint
     assert EARLIER in site.visible()
     assert EARLIER not in site.proven()
+
+
+def test_another_prune_at_the_same_time_is_no_failure() -> None:
+    """It has deleted a receipt between our plan and our deletion."""
+    site = crowded()
+    plan = prune.plan(site.store, PREFIX, RetentionPolicy(max_count=5), site.clock.now())
+    site.store.delete(receipt_key(EARLIER))
+    assert prune.carry_out(site.store, plan).dropped == (EARLIER,)
+    assert EARLIER not in site.visible()
 
 
 @pytest.mark.parametrize("method", ["list", "delete"])
