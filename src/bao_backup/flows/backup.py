@@ -33,7 +33,7 @@ from bao_backup.core.receipt import Receipt, Verification, encode_receipt, ident
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.flows.read import read_receipt, read_whole
 from bao_backup.flows.stop import Stop
-from bao_backup.flows.transfer import Proven, transfer
+from bao_backup.flows.transfer import ABORT_GRACE, Proven, transfer
 from bao_backup.ports import Bao, Clock, Reporter, SnapshotStream, Store
 
 
@@ -58,6 +58,8 @@ class Patience(Value, frozen=True, kw_only=True):
     tries: int = 3
     pause: float = 1.0
     leader_wait: float = 300.0
+    #: For the store to abort an upload, when the run must end.
+    abort: float = ABORT_GRACE
 
 
 class Taken(Value, frozen=True, kw_only=True):
@@ -200,7 +202,9 @@ class BackupFlow:
         with closing(stream), self._stop.closing(stream.close):
             self._reporter.say(f"streaming into {self._store.location}/{self._order.key}")
             chunks = self._proven(stream, reader)
-            stored, contents = transfer(self._store, self._order.key, chunks, self._stop)
+            stored, contents = transfer(
+                self._store, self._order.key, chunks, self._stop, self._patience.abort
+            )
         self._check(stored, contents)
         return self._write_receipt(leader, stored, contents, started)
 

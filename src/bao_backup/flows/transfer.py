@@ -111,7 +111,9 @@ class _Transfer:
             self._handover.refuse()
 
 
-def transfer(store: Store, key: str, chunks: Proven, stop: Stop) -> tuple[Stored, Contents]:
+def transfer(
+    store: Store, key: str, chunks: Proven, stop: Stop, grace: float = ABORT_GRACE
+) -> tuple[Stored, Contents]:
     """Put the chunks under `key`; the chunks end with their proven Contents.
 
     Returns when the store has the whole object, or raises what ended it, after the upload was
@@ -119,14 +121,13 @@ def transfer(store: Store, key: str, chunks: Proven, stop: Stop) -> tuple[Stored
     """
     work = _Transfer(store, key, chunks)
     proving, uploading = _start(work.prove, "prove"), _start(work.upload, "upload")
-    patience = ABORT_GRACE
     while uploading.is_alive():
         uploading.join(LOOK_EVERY)
         error = stop.error()
         if error is not None:
             stop.wake()
-            patience -= LOOK_EVERY
-            if patience < 0:
+            grace -= LOOK_EVERY
+            if grace < 0:
                 # The store hangs. Its upload was never completed: nothing is visible, a sweep removes it.
                 raise error
     while proving.is_alive():  # the upload failed: the source may wait for a byte that is of no use now
