@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from tests.core.world import DAY, HOUR, MINUTE, SECOND, World, at, result_of, retention
 
 from bao_backup.core.model import Trigger
@@ -158,6 +159,7 @@ def test_downtime_over_no_slot_changes_nothing() -> None:
         (retention(), "True", "RetentionApplied", "2 kept, 0 dropped"),
         (retention(dropped=("a", "b")), "True", "RetentionApplied", "2 kept, 2 dropped"),
         (retention(failed=("a: denied",)), "False", "RetentionFailed", "1 not dropped: a: denied"),
+        (replace(retention(), more_failed=3), "False", "RetentionFailed", "3 not dropped"),
     ],
 )
 def test_retention_is_told(outcome: object, status: str, reason: str, words: str) -> None:
@@ -184,6 +186,15 @@ def test_more_backups_were_dropped_than_the_result_has_room_to_name() -> None:
     world.finish(retention=read.retention)
     world.settle()
     assert world.told("RetentionApplied") == ["2 kept, 500 dropped"]
+
+
+def test_drops_that_a_result_had_no_room_to_name_are_told() -> None:
+    """Not a single name fitted, and still it is said how many there were."""
+    world = World()
+    world.until(at("01:00"))
+    world.finish(retention=replace(retention(), more_dropped=7))
+    world.settle()
+    assert world.told("RetentionApplied") == ["2 kept, 7 dropped"]
 
 
 def test_a_run_is_looked_for_soon_after_its_start() -> None:

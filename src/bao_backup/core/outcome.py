@@ -70,12 +70,12 @@ def _fold_retention(status: BackupStatus, result: Result) -> tuple[BackupStatus,
     retention = result.retention
     if retention is None:
         return status, ()
-    enforced = not retention.failed
-    words = (
-        f"{retention.kept} kept, {retention.dropped_count} dropped"
-        if enforced
-        else f"{retention.failed_count} not dropped: {retention.failed[0]}"
-    )
+    enforced = retention.failed_count == 0
+    if enforced:
+        words = f"{retention.kept} kept, {retention.dropped_count} dropped"
+    else:
+        # A result may have had no room to name any of them.
+        words = ": ".join((f"{retention.failed_count} not dropped", *retention.failed[:1]))
     status = with_condition(
         status,
         Condition(
@@ -87,7 +87,7 @@ def _fold_retention(status: BackupStatus, result: Result) -> tuple[BackupStatus,
             observed_generation=status.observed_generation,
         ),
     )
-    if enforced and not retention.dropped:
+    if enforced and retention.dropped_count == 0:
         return status, ()
     reason = "RetentionApplied" if enforced else "RetentionFailed"
     return status, (Emit(reason=reason, message=words, warning=not enforced),)
