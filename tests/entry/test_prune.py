@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 from tests.entry.conftest import Command
 from tests.entry.world import World, both
@@ -59,3 +64,80 @@ def test_without_a_policy(command: Command, world: World) -> None:
     assert (answer.code, answer.out) == (1, "")
     assert "everything is kept; set spec.backup.retention" in answer.complaint
     assert world.files() == both(key)
+
+
+KEYS = [f"default/prod/2026-11-0{day}T02-00-00Z-0000000{day}.snap" for day in (1, 2)]
+
+
+@contextmanager
+def refusing_bucket(code: str) -> Iterator[str]:
+    """A bucket with two backups that says what is in it, and answers all else with 403 and `code`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self, status: int, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", '"1"')
+            self.send_header("Last-Modified", "Sun, 01 Nov 2026 02:00:00 GMT")
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def do_GET(self) -> None:
+            if "list-type" not in self.path:
+                return self.answer(200, b"{}")
+            names = [name for key in KEYS for name in (key, f"{key}.json")]
+            contents = "".join(
+                f"<Contents><Key>{name}</Key><LastModified>2026-11-01T02:00:00.000Z</LastModified>"
+                '<ETag>"1"</ETag><Size>2</Size></Contents>'
+                for name in names
+            )
+            body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>"
+            return self.answer(200, body.encode())
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.answer(403, f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode())
+
+        def do_PUT(self) -> None:
+            self.do_DELETE()
+
+        def do_POST(self) -> None:
+            self.do_DELETE()
+
+        def log_message(self, *_what: object) -> None:
+            """Nothing on the test's standard error."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [("ExpiredToken", "StorageLoginFailed"), ("AccessDenied", "StorageDenied")]
+)
+def test_a_refused_deletion_ends_in_the_stores_own_reason(
+    command: Command, world: World, code: str, reason: str
+) -> None:
+    """An expired login is not called a missing right; the hint fits it."""
+    with refusing_bucket(code) as endpoint:
+        s3 = {"provider": "s3", "bucket": "b", "endpoint": endpoint}
+        target = {**s3, "credentialsSecretRef": {"name": "keys"}}
+        secret = world.folder / "secrets" / "keys"
+        secret.mkdir()
+        (secret / "accessKeyId").write_text("id")
+        (secret / "secretAccessKey").write_text("key")
+        world.configure(world.document(target=target, retention={"maxCount": 1}))
+        answer = command("prune")
+    assert answer.code == 5
+    assert answer.complaint.startswith(f"bao-backup: {reason}: prune s3://b/default/prod: 1 not deleted")
+    assert KEYS[0] in answer.complaint
+    assert "tried again at the next run" in answer.complaint

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from bao_backup.adapters.system import SystemClock
-from bao_backup.core.errors import ConfigurationError, StorageDeniedError
+from bao_backup.core.errors import BaoBackupError, ConfigurationError
 from bao_backup.core.words import size_in_words, time_in_words
 from bao_backup.entry.output import output_option, print_json, print_table, say
 from bao_backup.entry.source import load_settings, source_options
-from bao_backup.entry.wiring import store_of
+from bao_backup.entry.wiring import stopped_by_signals, store_of
 from bao_backup.flows import prune
 
 EPILOG = """\b
@@ -53,17 +53,23 @@ def prune_command(
             for decision in plan.decisions
         ]
         print_table(("PLAN", "TAKEN", "SIZE", "NAME", "WHY"), rows, right=("SIZE",))
-    outcome = None if dry_run else prune.carry_out(store, plan)
+    errors: list[BaoBackupError] = []
+    outcome = None
+    if not dry_run:
+        with stopped_by_signals() as stop:
+            outcome = prune.carry_out(store, plan, stop, on_failure=errors.append)
     if outcome is None:
         say(f"{len(plan.kept)} to keep, {len(plan.dropped)} to drop; a dry run deletes nothing")
     else:
         say(f"{outcome.kept} kept, {outcome.dropped_count} dropped")
     if output == "json":
         print_json({"dryRun": dry_run, "plan": plan.decisions, "outcome": outcome})
-    if outcome is not None and outcome.failed:
-        raise StorageDeniedError(
+    if outcome is not None and errors:
+        first = errors[0]
+        raise type(first)(
             f"prune {store.location}/{settings.prefix}",
-            f"{len(outcome.failed)} not deleted, the first: {outcome.failed[0]}",
-            hint="they are kept, and tried again at the next run",
-        )
+            f"{len(errors)} not deleted, the first: {outcome.failed[0]}",
+            hint=f"{first.hint}; what is kept is tried again at the next run",
+            details=first.details,
+        ) from first
     return 0
