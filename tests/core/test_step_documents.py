@@ -63,6 +63,38 @@ def test_a_document_that_was_always_right_has_no_condition_for_it() -> None:
     assert world.status.condition("DocumentValid") is None
 
 
+def test_a_field_without_effect_is_told_once_and_stops_nothing() -> None:
+    """A field of a later version is named in a condition that stays true, until it is gone."""
+    world = World(restoreTest={"schedule": "@weekly"})
+    world.until(at("01:00"))
+    world.finish()
+    world.until(at("02:00"))
+    assert len(world.started) == 2
+    (told,) = world.told("FieldIgnored")
+    assert "spec.backup.restoreTest" in told
+    valid = world.status.condition("DocumentValid")
+    assert valid is not None
+    assert (valid.status, valid.reason, valid.message) == ("True", "FieldIgnored", told)
+    world.edit(restoreTest=None)
+    world.settle()
+    valid = world.status.condition("DocumentValid")
+    assert valid is not None
+    assert (valid.status, valid.reason) == ("True", "Valid")
+    assert world.told("FieldIgnored") == [told]
+
+
+def test_a_field_without_effect_is_no_mistake_after_one() -> None:
+    """A document that becomes right but for such a field says both, each once."""
+    world = World(schedule="61 * * * *", restoreTest={})
+    world.settle()
+    world.edit(schedule="0 2 * * *")
+    world.settle()
+    assert (len(world.told("InvalidDocument")), len(world.told("FieldIgnored"))) == (1, 1)
+    ready = world.status.condition("BackupReady")
+    assert ready is not None
+    assert ready.reason == "Valid"
+
+
 def test_slots_of_a_time_with_a_wrong_document_are_missed_because_of_it() -> None:
     """When it is right again the newest slot runs, and those before it say why they did not."""
     world = World()

@@ -157,23 +157,36 @@ def _settle_trigger(observed: Observed) -> tuple[BackupStatus, tuple[Action, ...
 def _tell_of_document(
     observed: Observed, status: BackupStatus, now: datetime
 ) -> tuple[BackupStatus, tuple[Action, ...]]:
-    """A wrong document is told once; where an earlier one was right, that one stays in force."""
+    """A wrong document is told once, and so is a field that has no effect here.
+
+    Where an earlier one was right, that one stays in force.
+    """
     old = status.condition("DocumentValid")
-    if not observed.problems and old is None:
+    valid, reason, words = _judge_document(observed)
+    if reason == "Valid" and old is None:
         return status, ()
-    words = problems_in_words(observed)
-    kept = "; the last valid one stays in force" if words and observed.document is not None else ""
     new = Condition(
         type="DocumentValid",
-        status="False" if words else "True",
-        reason="InvalidDocument" if words else "Valid",
-        message=words + kept if words else "the document is valid",
+        status="True" if valid else "False",
+        reason=reason,
+        message=words,
         last_transition_time=now,
         observed_generation=status.observed_generation,
     )
     known = old is not None and (old.status, old.message) == (new.status, new.message)
-    events = () if known or not words else (Emit(reason=new.reason, message=new.message, warning=True),)
+    events = () if known or reason == "Valid" else (Emit(reason=reason, message=words, warning=True),)
     return with_condition(status, new), events
+
+
+def _judge_document(observed: Observed) -> tuple[bool, str, str]:
+    """Whether it is right, and a reason and words for that."""
+    if observed.problems:
+        kept = "; the last valid one stays in force" if observed.document is not None else ""
+        return False, "InvalidDocument", problems_in_words(observed) + kept
+    ignored = observed.document.ignored if observed.document is not None else ()
+    if ignored:
+        return True, "FieldIgnored", f"the document is valid; without effect here: {', '.join(ignored)}"
+    return True, "Valid", "the document is valid"
 
 
 def _see_that_it_happened(actions: tuple[Action, ...], now: datetime) -> datetime | None:
