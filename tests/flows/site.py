@@ -14,7 +14,8 @@ from bao_backup.core.archive_writer import build_archive
 from bao_backup.core.model import VerifyLevel
 from bao_backup.core.naming import catalogue, parse_key, receipt_key
 from bao_backup.core.receipt import decode_receipt
-from bao_backup.flows.backup import BackupFlow, BackupOrder, Patience, Taken
+from bao_backup.flows.backup import BackupFlow, Patience, Taken
+from bao_backup.flows.own_backup import BackupOrder
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Bao, Store
 

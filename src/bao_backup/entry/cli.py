@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def run() -> None:
     code = main()
     if any(thread.daemon and thread.name == "upload" for thread in threading.enumerate()):
         # A store that hangs keeps its upload's thread: the process ends without it.
-        sys.stdout.flush()
+        with suppress(AttributeError, OSError, ValueError):  # where it is closed, there is nothing to flush
+            sys.stdout.flush()
         os._exit(code)
     sys.exit(code)

@@ -15,7 +15,8 @@ from bao_backup.core.result import encode_result, failed, succeeded
 from bao_backup.core.settings import RunSettings
 from bao_backup.entry.wiring import bao_of, stopped_by_signals, store_of
 from bao_backup.flows import prune
-from bao_backup.flows.backup import BackupFlow, BackupOrder, Taken
+from bao_backup.flows.backup import BackupFlow, Taken
+from bao_backup.flows.own_backup import BackupOrder
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Bao, Clock, Reporter, Store
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import closing, suppress
 from datetime import datetime
 
-from bao_backup import __version__
 from bao_backup.core.archive import ArchiveReader
 from bao_backup.core.errors import (
     ArchiveError,
@@ -19,37 +18,16 @@ from bao_backup.core.errors import (
     LoginError,
     ObjectChangedError,
     ObjectExistsError,
-    ObjectNotFoundError,
-    ReceiptVersionError,
     SnapshotDeniedError,
     SnapshotError,
     StorageError,
-    StoredDiffersError,
-    VerificationError,
 )
-from bao_backup.core.model import Contents, Leader, Stored, Trigger, Value, VerifyLevel
-from bao_backup.core.naming import receipt_key
-from bao_backup.core.receipt import Receipt, Verification, encode_receipt, identity_of
-from bao_backup.core.retention import RetentionPolicy
-from bao_backup.flows.read import read_receipt, read_whole
+from bao_backup.core.model import Leader, Value
+from bao_backup.core.receipt import Receipt
+from bao_backup.flows.own_backup import BackupOrder, OwnBackup
 from bao_backup.flows.stop import Stop
 from bao_backup.flows.transfer import ABORT_GRACE, Proven, transfer
 from bao_backup.ports import Bao, Clock, Reporter, SnapshotStream, Store
-
-
-class BackupOrder(Value, frozen=True, kw_only=True):
-    """What is to be backed up, and to where."""
-
-    namespace: str
-    name: str
-    #: The folder of this cluster's backups in the store.
-    prefix: str
-    key: str
-    slot: datetime | None = None
-    trigger: Trigger = Trigger.SCHEDULED
-    verify: VerifyLevel = VerifyLevel.HEAD
-    #: None: keep everything.
-    retention: RetentionPolicy | None = None
 
 
 class Patience(Value, frozen=True, kw_only=True):
@@ -95,18 +73,18 @@ class BackupFlow:
         self._patience = patience or Patience()
         self._logged_in = False
         self._leader_may_be_another = False
-        self._warnings: list[str] = []
+        self._own = OwnBackup(order, store=store, clock=clock, stop=stop, reporter=reporter)
         #: How often the stream was begun.
         self.tries = 0
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should know besides, so far."""
-        return tuple(self._warnings)
+        return tuple(self._own.warnings)
 
     def take(self) -> Taken:
         """Do it. Everything that can be tried again within the run is, up to `patience.tries`."""
-        receipt = self._own_receipt()
+        receipt = self._own.find()
         found = receipt is not None
         if receipt is None:
             self._sweep()
@@ -125,7 +103,7 @@ class BackupFlow:
                     leader = self._find_leader()
                     return self._try_once(leader, started), False
                 except (ObjectExistsError, ObjectChangedError):
-                    found = self._own_receipt()
+                    found = self._own.find()
                     if found is None:
                         raise
                     return found, True
@@ -139,34 +117,12 @@ class BackupFlow:
         finally:
             self._revoke(leader)
 
-    def _own_receipt(self) -> Receipt | None:
-        """The receipt that another start of this run wrote, if its body is there, too.
-
-        A receipt that is none, or does not fit what is there, is replaced by this run.
-        """
-        try:
-            receipt = read_receipt(self._store, self._order.key)
-            body = self._store.head(self._order.key)
-        except ObjectNotFoundError:
-            return None
-        except ReceiptVersionError:
-            raise
-        except VerificationError as error:
-            self._reporter.say(f"{error}: it is replaced")
-            return None
-        if body.size != receipt.size:
-            self._reporter.say(
-                f"{body.key} has {body.size} bytes, its receipt says {receipt.size}: both are replaced"
-            )
-            return None
-        return receipt
-
     def _sweep(self) -> None:
         """Clean up after runs that were killed; that it is not permitted harms nothing now."""
         try:
             swept = self._store.sweep(self._order.prefix)
         except StorageError as error:
-            self._warnings.append(f"leftovers of killed runs were not looked for: {error.why}")
+            self._own.warnings.append(f"leftovers of killed runs were not looked for: {error.why}")
         else:
             if swept:
                 self._reporter.say(f"removed {swept} leftovers of runs that were killed")
@@ -186,7 +142,8 @@ class BackupFlow:
                 if not error.transient or waited >= self._patience.leader_wait or out_of_time:
                     raise
                 if error.why != told:
-                    self._reporter.say(f"waiting for a leader: {error.why}")
+                    limit = f"{self._patience.leader_wait:g} s"
+                    self._reporter.say(f"waiting for a leader: {error.why} (up to {limit})")
                     told = error.why
                 self._stop.wait(pause)
             else:
@@ -205,8 +162,8 @@ class BackupFlow:
             stored, contents = transfer(
                 self._store, self._order.key, chunks, self._stop, self._patience.abort
             )
-        self._check(stored, contents)
-        return self._write_receipt(leader, stored, contents, started)
+        self._own.check(stored, contents)
+        return self._own.write_receipt(leader, stored, contents, started)
 
     def _begin(self, leader: Leader) -> SnapshotStream:
         """Log in where that was not done, and begin the stream."""
@@ -253,82 +210,10 @@ class BackupFlow:
 
     def _refuse_to_overwrite(self) -> None:
         """Another start of this run may have finished meanwhile: its backup stays as it is."""
-        if self._own_receipt() is not None:
+        if self._own.find() is not None:
             raise ObjectExistsError(
                 f"complete {self._order.key}", "another start of this run finished first; its backup stays"
             )
-
-    def _check(self, stored: Stored, contents: Contents) -> None:
-        """Ask the store what it has; read it all back when the order says so."""
-        doing = f"check {self._store.location}/{self._order.key}"
-        head = self._store.head(self._order.key)
-        if not _same(stored, head):
-            raise ObjectChangedError(doing, "another object took its place")
-        try:
-            if head.size != contents.size:
-                raise StoredDiffersError(doing, f"{head.size} bytes stored, {contents.size} sent")
-            if self._order.verify is VerifyLevel.FULL:
-                self._reporter.say("reading it back")
-                again = read_whole(self._store, head, self._stop, self._reporter)
-                if again.sha256 != contents.sha256:
-                    raise StoredDiffersError(doing, "its SHA-256 is not that of what was sent")
-        except VerificationError as error:
-            self._take_back(stored)
-            raise StoredDiffersError(doing, error.why) from error
-
-    def _take_back(self, stored: Stored) -> None:
-        """What is stored is not what was sent: it must not stay visible."""
-        try:
-            if _same(stored, self._store.head(stored.key)):
-                self._store.delete(stored.key)
-        except ObjectNotFoundError:
-            return
-        except StorageError as error:
-            self._warnings.append(f"{stored.key} is not whole and could not be deleted: {error.why}")
-
-    def _write_receipt(
-        self, leader: Leader, stored: Stored, contents: Contents, started: datetime
-    ) -> Receipt:
-        finished = self._clock.now()
-        receipt = Receipt(
-            key=self._order.key,
-            size=contents.size,
-            sha256=contents.sha256,
-            started=started,
-            finished=finished,
-            slot=self._order.slot,
-            trigger=self._order.trigger,
-            cluster=identity_of(self._order.namespace, self._order.name, leader),
-            snapshot=contents.meta,
-            members=contents.members,
-            inventory=contents.inventory,
-            verification=Verification(level=self._order.verify, time=finished),
-            tool=f"bao-backup {__version__}",
-        )
-        self._create_receipt(receipt, stored)
-        if not _same(stored, self._store.head(receipt.key)):
-            # Another start of this run put its body there while the receipt was written.
-            self._store.delete(receipt_key(receipt.key))
-            raise ObjectChangedError(f"complete {receipt.key}", "another object took its place")
-        return receipt
-
-    def _create_receipt(self, receipt: Receipt, stored: Stored) -> None:
-        where, body = receipt_key(receipt.key), encode_receipt(receipt)
-        try:
-            self._store.create(where, body)
-        except ObjectExistsError:
-            if self._is_ours(receipt):
-                return  # it was written, and the answer was lost
-            if not _same(stored, self._store.head(receipt.key)):
-                raise  # it is for a body that replaced ours
-            self._store.delete(where)  # it is for a body that ours replaced
-            self._store.create(where, body)
-
-    def _is_ours(self, receipt: Receipt) -> bool:
-        try:
-            return read_receipt(self._store, receipt.key) == receipt
-        except VerificationError:
-            return False
 
     def _revoke(self, leader: Leader | None) -> None:
         """Give back the token; that this fails is worth a warning, not the backup."""
@@ -340,9 +225,4 @@ class BackupFlow:
         try:
             self._bao.revoke(leader)
         except BaoBackupError as error:
-            self._warnings.append(f"the login token was not revoked: {error.why}")
-
-
-def _same(stored: Stored, head: Stored) -> bool:
-    """Whether it is the object that was put, as far as the store can tell."""
-    return stored.etag is None or head.etag is None or stored.etag == head.etag
+            self._own.warnings.append(f"the login token was not revoked: {error.why}")
