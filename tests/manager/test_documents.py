@@ -17,7 +17,10 @@ from bao_backup.adapters.local.book import Entry
 from bao_backup.adapters.local.clusters import ClusterState
 from bao_backup.adapters.local.runtime import LocalRuntime
 from bao_backup.adapters.system import SystemClock
+from bao_backup.core.model import Trigger
 from bao_backup.core.observed import Health, Observed
+from bao_backup.core.preflight import HEALTH_UNKNOWN, preflight
+from bao_backup.core.status import LOCK_HOLDER
 from bao_backup.entry.watched_files import WatchedFiles
 from bao_backup.flows.manage import reconcile
 
@@ -307,3 +310,28 @@ def test_empty_folder(here: Site) -> None:
     changes = WatchedFiles(here.config, lambda _: None).changes()
     assert changes is not None
     assert (changes.contents, changes.complaints) == ([], [])
+
+
+def test_another_holders_lock_in_the_document_blocks(here: Site, runtime: LocalRuntime) -> None:
+    """As long as it stands there: it is never taken for ours, and not remembered when it is gone."""
+    document = here.document()
+    lock = {"operation": "Upgrade", "holder": "openbaocluster/upgrade"}
+    runtime.take_documents([document | {"status": {"operationLock": lock}}], [])
+    here.ask()
+    asyncio.run(reconcile(runtime, SystemClock(), UID))
+    seen = see(runtime)
+    assert seen.lock is not None
+    assert seen.lock.holder == "openbaocluster/upgrade"
+    assert seen.status.waiting is not None
+    assert seen.status.waiting.reason == "OperationLocked"
+    assert not seen.runs
+    runtime.take_documents([document], [])
+    assert see(runtime).lock is None
+    assert preflight(see(runtime), Trigger.MANUAL) in {None, HEALTH_UNKNOWN}
+
+
+def test_our_own_lock_in_the_document_blocks_nothing(here: Site, runtime: LocalRuntime) -> None:
+    """It is what this manager, or one on Kubernetes before it, wrote there."""
+    lock = {"operation": "Backup", "holder": LOCK_HOLDER}
+    runtime.take_documents([here.document() | {"status": {"operationLock": lock}}], [])
+    assert see(runtime).lock is None

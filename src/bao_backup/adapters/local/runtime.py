@@ -26,7 +26,7 @@ from bao_backup.core.model import Outcome, Result
 from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
 from bao_backup.core.preflight import NO_ROOM
 from bao_backup.core.spec import API_VERSION, CLUSTER_KIND, Metadata, OpenBaoCluster
-from bao_backup.core.status import BackupStatus, OperationLock
+from bao_backup.core.status import LOCK_HOLDER, BackupStatus, OperationLock
 from bao_backup.ports import Clock
 
 #: A run that has not ended so long after its deadline is killed: its own end did not work.
@@ -132,7 +132,7 @@ class LocalRuntime:
             document=entry.document,
             problems=entry.problems,
             status=row.status,
-            lock=row.lock,
+            lock=_lock_of_another(entry) or row.lock,
             runs=tuple(run for run in runs if run is not None),
             trigger=self.requests.oldest(uid),
             can_ask_health=True,
@@ -148,6 +148,10 @@ class LocalRuntime:
         return await asyncio.to_thread(self._health, document)
 
     async def save(self, uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
+        if lock is not None and lock.holder != LOCK_HOLDER:
+            # The document's, which is not ours to remember. Our own stays while its attempt does.
+            under_way = status.attempt is not None and status.attempt.under_way
+            lock = self._row(uid).lock if under_way else None
         saved = self.clusters.save(uid, int(version), status, lock)
         if saved:
             self._keep_place(uid, status)
@@ -299,3 +303,9 @@ class LocalRuntime:
         if row is None:
             raise InternalError(f"find the status of {uid}", "it was never written")
         return row
+
+
+def _lock_of_another(entry: Entry) -> OperationLock | None:
+    """The operation lock in the document that was given to us, where its holder is not ours."""
+    lock = entry.document.status.operation_lock if entry.document is not None else None
+    return lock if lock is not None and lock.holder != LOCK_HOLDER else None
