@@ -9,6 +9,7 @@ import pytest
 from tests.manager.site import Site
 
 from bao_backup.adapters.development import DevelopmentServer
+from bao_backup.adapters.local.database import DATABASE
 from bao_backup.core.model import Trigger
 
 pytestmark = pytest.mark.servers  # processes of their own, by the dozen
@@ -106,6 +107,31 @@ def test_outlived(site: Site, server: DevelopmentServer) -> None:
     row = site.row()
     assert row is not None
     assert (row.failed, row.lock) == (0, None)
+
+
+def test_outlived_without_memory(site: Site, server: DevelopmentServer) -> None:
+    """A run that outlives its manager and the manager's memory still keeps a second one from starting."""
+    server.rate = 1
+    site.let_a_slot_be_due()
+    site.configure(site.document())
+    with site.start() as first:
+        site.until("the stream to begin", site.streams)
+        first.kill()
+    for file in site.state.glob(f"{DATABASE}*"):
+        file.unlink()
+    with site.start():
+        site.until("the cluster to be known", site.row)
+        request = site.ask()
+        site.until("the request to wait", lambda: site.status().waiting)
+        waiting = site.status().waiting
+        assert waiting is not None
+        assert waiting.reason == "BackupRunning"
+        assert len(site.run_pids()) == site.streams() == 1
+        server.rate = 0
+        site.until("the request to be done", lambda: site.status().successful_backups == 1)
+    assert site.status().last_handled_manual_trigger == request
+    assert len(site.backups()) == 2
+    assert len(site.run_logs()) == 1, "the folder of the run that nobody knew is removed at its end"
 
 
 def test_ended_meanwhile(site: Site, server: DevelopmentServer) -> None:

@@ -156,6 +156,6 @@ def _not_opened(file: Path, error: Exception) -> ConfigurationError:
     return ConfigurationError(
         f"open the manager's state {file}",
         error.why if isinstance(error, BaoBackupError) else str(error),
-        hint="check the folder's permissions and disk; a damaged file can be moved away: backups stay, "
-        "and the status is built anew",
+        hint="check the folder's permissions and disk; a damaged file can be moved away (leave the folder "
+        "runs): backups stay, and the status is built anew",
     )

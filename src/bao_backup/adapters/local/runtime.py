@@ -21,6 +21,7 @@ from bao_backup.adapters.local.requests import Requests
 from bao_backup.adapters.local.room import Room
 from bao_backup.adapters.local.run_folder import RunFolder
 from bao_backup.adapters.local.runs import RunRow, Runs
+from bao_backup.adapters.local.strays import Strays
 from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Outcome, Result
 from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
@@ -83,7 +84,9 @@ class LocalRuntime:
         self.book = Book(check, self._remembered())
         self._processes = Processes()
         self._room = Room(most_runs)
-        self._remove_leftovers()
+        #: Also folders of runs that left the history just before a crash.
+        known = {self.run_folder(uid, name).path for uid, name in self.runs.names()}
+        self._strays = Strays(folder / "runs", known)
         self._ended_told: set[tuple[str, str]] = set()
         self._first_seen: dict[tuple[str, str], float] = {}
         self._data_version = self.database.data_version
@@ -123,7 +126,8 @@ class LocalRuntime:
         row = self._row(uid)
         entry = self._entry(row)
         self._keep_place(uid, row.status)
-        runs = (self._run(run) for run in self.runs.open(uid))
+        runs = [self._run(run) for run in self.runs.open(uid)]
+        runs += [Run(name=stray.path.name, state=RunState.UNFINISHED) for stray in self._strays_of(uid)]
         observed = Observed(
             namespace=entry.namespace,
             name=entry.name,
@@ -202,7 +206,7 @@ class LocalRuntime:
         Also ends runs that are still there long after their deadline, and lets those clusters go
         of which nothing is left to do.
         """
-        changed, taken = set(), self.clusters.locked()
+        changed, taken = set(), self.clusters.locked() | self._with_strays()
         for row in self.runs.open():
             run = (row.uid, row.name)
             if self._is_under_way(row):
@@ -211,6 +215,8 @@ class LocalRuntime:
             elif run not in self._ended_told and self._run(row) is not None:
                 self._ended_told.add(run)
                 changed.add(row.uid)
+        for folder in self._strays.settle():
+            changed |= {uid for uid in self.managed() if self._cluster_folder(uid) == folder}
         version = self.database.data_version
         if version != self._data_version:
             self._data_version = version
@@ -220,24 +226,26 @@ class LocalRuntime:
 
     def count_open(self) -> int:
         """How many runs are under way, or ended and not in the status yet, of all clusters."""
-        return len(self.runs.open())
+        return len(self.runs.open()) + len(self._strays.living())
 
     def end_runs(self) -> None:
         """Ask every run to end: each aborts its upload, and says so in its result."""
         for row in self.runs.open():
             if self._is_under_way(row):
                 self._processes.send(self.run_folder(row.uid, row.name), signal.SIGTERM)
+        for stray in self._strays.living():
+            self._processes.send(stray, signal.SIGTERM)
 
     def run_folder(self, uid: str, name: str) -> RunFolder:
         """Where a run's files are."""
-        return RunFolder(self._folder / "runs" / sha256(uid.encode()).hexdigest()[:16] / name)
+        return RunFolder(self._cluster_folder(uid) / name)
 
-    def _remove_leftovers(self) -> None:
-        """Folders of runs that left the history just before a crash."""
-        kept = {self.run_folder(uid, name).path for uid, name in self.runs.names()}
-        for path in (self._folder / "runs").glob("*/*"):
-            if path not in kept:
-                RunFolder(path).remove()
+    def _cluster_folder(self, uid: str) -> Path:
+        return self._folder / "runs" / sha256(uid.encode()).hexdigest()[:16]
+
+    def _strays_of(self, uid: str) -> list[RunFolder]:
+        """Runs of the cluster that are under way, which the memory does not know."""
+        return self._strays.of(self._cluster_folder(uid))
 
     def _keep_place(self, uid: str, status: BackupStatus) -> None:
         """In the queue for a place exactly while the status says so."""
@@ -248,7 +256,11 @@ class LocalRuntime:
 
     def _taken(self) -> set[str]:
         """The clusters that have a place: an attempt that is under way, or a run."""
-        return self.clusters.locked() | {row.uid for row in self.runs.open() if self._is_under_way(row)}
+        running = {row.uid for row in self.runs.open() if self._is_under_way(row)}
+        return self.clusters.locked() | running | self._with_strays()
+
+    def _with_strays(self) -> set[str]:
+        return {uid for uid in self.managed() if self._strays_of(uid)} if self._strays.living() else set()
 
     def _end_if_late(self, row: RunRow) -> None:
         """By a clock that nobody sets, from when this manager saw it first: never too early."""
