@@ -112,7 +112,7 @@ def test_sweep_meanwhile(place: Place) -> None:
     def source() -> Iterator[bytes]:
         for block in blocks(12):
             yield block
-            swept.append(beside(lambda: place.store.sweep("") + place.store.sweep("backups/production")))
+            swept.append(beside(lambda: place.store.sweep("") + place.store.sweep(KEY.rpartition("/")[0])))
 
     place.store.put(KEY, source())
     assert sum(swept) == 0

@@ -64,7 +64,7 @@ def test_sweep_beside(place: Place) -> None:
         try:
             assert program.stdout is not None
             assert program.stdout.readline() == b"held\n"
-            assert place.store.sweep("") == 0
+            assert place.store.sweep(KEY.rpartition("/")[0]) == place.store.sweep("") == 0
             assert len(list(place.hidden())) == 1
         finally:
             program.kill()

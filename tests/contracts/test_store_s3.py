@@ -33,6 +33,7 @@ pytestmark = pytest.mark.servers
 
 #: For a fault's `times`.
 ALWAYS = None
+FOLDER = KEY.rpartition("/")[0]
 
 
 # --- how it uploads ----------------------------------------------------------------------------
@@ -87,10 +88,26 @@ def test_sweep_slow(s3_settings: StoreSettings, minio: Minio, bucket: str) -> No
     upload = minio.root.begin_upload(bucket, KEY)
     time.sleep(1.6)
     minio.root.ask("PUT", f"/{bucket}/{KEY}", {"partNumber": "1", "uploadId": upload.upload_id}, b"x" * 10)
-    assert store.sweep("backups") == 0
+    assert store.sweep(FOLDER) == 0
     time.sleep(1.6)
-    assert store.sweep("backups") == 1
+    assert store.sweep(FOLDER) == 1
     assert minio.root.uploads(bucket) == []
+
+
+def test_sweep_leaves_what_is_not_ours(s3_settings: StoreSettings, minio: Minio, bucket: str) -> None:
+    """Only uploads of backups and receipts in the cluster's own folder are aborted, not others."""
+    foreign = [
+        f"{FOLDER}/somebody-elses-database.tar",
+        f"{FOLDER}/{KEY.rpartition('/')[2]}.old",
+        f"{FOLDER}/deeper/{KEY.rpartition('/')[2]}",
+        f"{FOLDER}-2/{KEY.rpartition('/')[2]}",
+    ]
+    for key in (*foreign, KEY, f"{KEY}.json"):
+        minio.root.begin_upload(bucket, key)
+    time.sleep(0.6)
+    store = open_store(msgspec.structs.replace(s3_settings, dead_after=0.5), s3_credentials(minio))
+    assert store.sweep(FOLDER) == 2
+    assert sorted(upload.key for upload in minio.root.uploads(bucket)) == sorted(foreign)
 
 
 def test_class_and_tags(s3_settings: StoreSettings, minio: Minio, bucket: str) -> None:

@@ -21,6 +21,7 @@ from xml.etree import ElementTree as ET
 
 from bao_backup.adapters.stores.failures import Translator
 from bao_backup.core.errors import StorageError, StorageUnavailableError, StorageUnreachableError
+from bao_backup.core.naming import backup_key_of_receipt, parse_key
 
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
@@ -67,8 +68,9 @@ class Uploads:
         self._context: ssl.SSLContext | None = None
 
     def sweep(self, prefix: str) -> int:
-        """Abort the dead uploads below the folder `prefix`; how many there were.
+        """Abort the dead uploads of backups and receipts directly in the folder `prefix`; how many.
 
+        Anybody may upload beside them, and into folders below it: those are not ours to end.
         By this machine's clock, which the store has checked: it refuses a signature whose time is
         15 minutes off.
         """
@@ -77,8 +79,8 @@ class Uploads:
         limit = datetime.now(UTC) - self._dead_after
         swept = 0
         for upload in list(self._all()):
-            below = not prefix or upload.key.startswith(f"{prefix}/")
-            if below and upload.begun < limit and self._last_part(upload) < limit:
+            ours = parse_key(backup_key_of_receipt(upload.key) or upload.key, prefix) is not None
+            if ours and upload.begun < limit and self._last_part(upload) < limit:
                 self._request("DELETE", upload.key, {"uploadId": upload.id})
                 swept += 1
         return swept
