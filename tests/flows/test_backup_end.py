@@ -121,6 +121,15 @@ def test_the_deadline_between_two_tries() -> None:
     assert error.reason == "DeadlineExceeded"
 
 
+def test_a_signal_between_two_leaders_revokes_the_token_at_the_new_one() -> None:
+    """The old one is asked for nothing any more; nobody holds a token when the run is over."""
+    site = Site()
+    site.reporter.at_words = ("try 1 failed", lambda: site.stop.ask("ended by SIGTERM"))
+    ended(site, STEPS_DOWN)
+    assert isinstance(site.bao, MemoryBao)
+    assert site.bao.calls[-1] == ("revoke", NODES[1])
+
+
 def test_the_deadline_while_there_is_no_leader_is_the_lack_of_a_leader() -> None:
     """Exit code 3 tells what to look at; 7 would not."""
     site = Site()
