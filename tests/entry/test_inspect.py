@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.core.archives import GENUINE
 from tests.entry.conftest import Command
-from tests.entry.world import World
+from tests.entry.world import World, finish, plain_environment, start
+
+from bao_backup.core.archive_writer import build_archive
 
 
 def test_a_file(command: Command) -> None:
@@ -71,3 +77,51 @@ def test_no_file(command: Command, what: str, why: str) -> None:
     answer = command("inspect", what, config=None)
     assert (answer.code, answer.out) == (1, "")
     assert f"inspect {what}: {why}; name a file, or a key and the --config" in answer.complaint
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_the_memory_does_not_grow_with_the_keys(tmp_path: Path, output: str) -> None:
+    """A snapshot with 150,000 keys: all are printed, in order, and hardly any memory is taken for them."""
+    count = 150_000
+    records = [(b"logical/mount/%010d" % number, b"") for number in range(count)]
+    file, script = tmp_path / "many.snap", tmp_path / "measured.py"
+    file.write_bytes(b"".join(build_archive(records, index=1, term=2, level=1)))
+    script.write_text(MEASURED)
+    peaks = []
+    for asked in ([], ["--keys"]):
+        command = [sys.executable, str(script), "inspect", str(file), "--quiet", "--output", output, *asked]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        peaks.append(int(done.stderr))
+    if output == "json":
+        keys = [key["key"] for key in json.loads(done.stdout)["keys"]]
+    else:
+        keys = [line.split()[1] for line in done.stdout.splitlines()[-count:]]
+    assert keys == [f"logical/mount/{number:010d}" for number in range(count)]
+    assert peaks[1] - peaks[0] < 12 * 1024
+
+
+#: The program, which says at its end how many KiB it needed.
+MEASURED = """
+import resource, sys
+from bao_backup.entry.cli import main
+code = main(sys.argv[1:])
+sys.stdout.flush()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def test_no_room_for_the_keys_is_told() -> None:
+    """The folder for temporary files may be full, or not to be written."""
+    answer = finish(
+        start(
+            "inspect",
+            str(GENUINE),
+            "--keys",
+            environment=plain_environment(),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1)),
+        )
+    )
+    assert answer.code == 8
+    assert "keep the snapshot's keys in a temporary file: " in answer.complaint
+    assert "TMPDIR" in answer.complaint

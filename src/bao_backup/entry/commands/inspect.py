@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from bao_backup.core.archive import ArchiveReader
-from bao_backup.core.errors import ArchiveError, ConfigurationError, one_line
+from bao_backup.core.errors import ArchiveError, ConfigurationError
 from bao_backup.core.model import Contents
 from bao_backup.core.words import size_in_words
 from bao_backup.entry.commands.catalogue import find_backup, print_contents
+from bao_backup.entry.key_list import KeyList
 from bao_backup.entry.output import output_option, print_json, print_pairs, write_out
 from bao_backup.entry.progress import reporter_for
 from bao_backup.entry.source import load_settings, source_options
@@ -52,29 +54,28 @@ def inspect_command(
 
     FILE|KEY is a file on this machine, or a backup's key (or "latest") in the store.
     """
-    found: list[tuple[str, int]] = []
+    with ExitStack() as stack:
+        listed = stack.enter_context(KeyList()) if keys else None
+        reader = ArchiveReader(on_key=listed.note if listed else None)
+        contents = _prove(reader, what, _chunks(what, config, cluster, secrets), quiet=quiet)
+        if output == "json":
+            (listed.print_json if listed else print_json)({"contents": contents})
+            return
+        print_pairs((("size", size_in_words(reader.size)), ("sha256", contents.sha256), ("proof", "whole")))
+        write_out("")
+        print_contents(contents.meta, contents.inventory)
+        if listed:
+            write_out("")
+            listed.print_table()
 
-    def note(key: bytes, size: int) -> None:
-        found.append((one_line(key.decode("utf-8", "backslashreplace")), size))
 
-    reader = ArchiveReader(on_key=note if keys else None)
+def _prove(reader: ArchiveReader, what: str, chunks: Iterator[bytes], *, quiet: bool) -> Contents:
     with stopped_by_signals() as stop, reporter_for(quiet=quiet) as reporter:
-        chunks = _chunks(what, config, cluster, secrets)
         try:
-            contents = _read(reader, chunks, stop, reporter)
+            return _read(reader, chunks, stop, reporter)
         except ArchiveError as error:
             hint = "it is no whole snapshot: do not restore from it"
             raise type(error)(f"inspect {what}", error.why, hint=hint, details=error.details) from error
-    if output == "json":
-        listed = {"keys": [{"key": key, "size": size} for key, size in found]} if keys else {}
-        print_json({"contents": contents, **listed})
-        return
-    print_pairs((("size", size_in_words(reader.size)), ("sha256", contents.sha256), ("proof", "whole")))
-    write_out("")
-    print_contents(contents.meta, contents.inventory)
-    if keys:
-        write_out("")
-        write_out("\n".join(f"{size:>10}  {key}" for key, size in found))
 
 
 def _chunks(what: str, config: Path | None, cluster: str | None, secrets: Path | None) -> Iterator[bytes]:
