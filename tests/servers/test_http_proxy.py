@@ -220,7 +220,8 @@ def test_snapshot_passes(vault_proxy: FaultyProxy, vault: VaultCluster) -> None:
 @pytest.mark.parametrize(
     ("kind", "error"),
     [
-        (CallFaultKind.RESET, ConnectionResetError),
+        # Where Python reads TLS, a reset may look like an end, if a record is not whole.
+        (CallFaultKind.RESET, (ConnectionResetError, IncompleteRead)),
         (CallFaultKind.CLOSE, IncompleteRead),
         (CallFaultKind.END_EARLY, None),
     ],
@@ -230,7 +231,7 @@ def test_cut(
     vault: VaultCluster,
     at: float,
     kind: CallFaultKind,
-    error: type[Exception] | None,
+    error: type[Exception] | tuple[type[Exception], ...] | None,
 ) -> None:
     """A snapshot is cut at a fraction of its bytes, by a reset or an orderly end of connection or body."""
     whole = len(Received(vault_proxy, vault).body)
