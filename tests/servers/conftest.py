@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.harness.certificates import Authority
 from tests.harness.minio import ROOT, Minio
 from tests.harness.vault import VaultCluster
 from tests.servers.places import BucketPlace, FolderPlace, Place
 from tests.servers.program import FILLED, FILLED_THREE, Site, Witness
 
-_filled = pytest.StashKey[set[str]]()
+_filled = pytest.StashKey[set[Path]]()
 
 
 @pytest.fixture(scope="module")
@@ -56,24 +57,34 @@ def places(in_bucket: BucketPlace, in_folder: FolderPlace) -> dict[str, Place]:
     return {"to-bucket": in_bucket, "to-folder": in_folder}
 
 
+@pytest.fixture(scope="session")
+def _full_vault_for_all(
+    servers_folder: Path, vault_binary: Path, authority: Authority
+) -> Iterator[VaultCluster]:
+    folder = servers_folder / f"{vault_binary.name}-full"
+    with VaultCluster(folder, vault_binary, authority=authority) as cluster:
+        cluster.fill(FILLED)
+        yield cluster
+
+
 @pytest.fixture
-def full_vault(vault: VaultCluster, request: pytest.FixtureRequest) -> VaultCluster:
-    """The cluster of one node, with enough in it for a snapshot of several parts."""
-    return _fill(vault, FILLED, request)
+def full_vault(_full_vault_for_all: VaultCluster) -> VaultCluster:
+    """A cluster of one node, with enough in it for a snapshot of several parts.
+
+    It is not the one of `vault`, whose users count on small snapshots.
+    """
+    _full_vault_for_all.heal()
+    return _full_vault_for_all
 
 
 @pytest.fixture
 def full_cluster(vault_cluster: VaultCluster, request: pytest.FixtureRequest) -> VaultCluster:
     """The cluster of three nodes, with enough in it for a snapshot of several parts."""
-    return _fill(vault_cluster, FILLED_THREE, request)
-
-
-def _fill(cluster: VaultCluster, size: int, request: pytest.FixtureRequest) -> VaultCluster:
     filled = request.config.stash.setdefault(_filled, set())
-    if str(cluster.folder) not in filled:
-        cluster.fill(size)
-        filled.add(str(cluster.folder))
-    return cluster
+    if vault_cluster.folder not in filled:
+        vault_cluster.fill(FILLED_THREE)
+        filled.add(vault_cluster.folder)
+    return vault_cluster
 
 
 def _show_receipts(place: Place, witness: Witness) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.servers
 #: The first part is with the store by then.
 IN_MID_STREAM = PART + (1 << 20)
 #: So slow that the rest takes minutes.
-SLOWLY = 64 << 10
+SLOWLY = 8 << 10
 
 
 @pytest.fixture
