@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from bench.cases import CASES, FULL, QUICK, Plan
 from bench.contenders import Target
 from bench.report import Section, document, machine, own_versions, section_text
 from bench.stage import Stage
-from bench.usage import ContenderError
+from bench.usage import ContenderError, processors_busy
 
 BUCKET = "bench"
 
@@ -67,7 +68,8 @@ def _measure(folder: Path, archives: Path, plan: Plan, names: list[str]) -> list
         minio.root.make_bucket(BUCKET)
         stage = Stage(folder, archives, authority, Target(minio, BUCKET), build.binary("rclone", _say), _say)
         for name in names or CASES:
-            section = CASES[name](stage, plan)
+            busy = processors_busy(0.5 if plan is QUICK else 5)
+            section = replace(CASES[name](stage, plan), busy=busy)
             sections.append(section)
             print(f"\n{section_text(section)}", flush=True)
     return sections

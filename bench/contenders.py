@@ -9,7 +9,6 @@ from pathlib import Path
 from tests.harness.minio import ROOT, Minio
 
 from bao_backup.core.connection import BaoAuth, BaoSettings
-from bao_backup.core.model import VerifyLevel
 from bao_backup.core.settings import RunSettings, to_environment
 from bao_backup.core.storage import StoreSettings
 
@@ -37,6 +36,17 @@ class Target:
     minio: Minio
     bucket: str
 
+    def store(self) -> StoreSettings:
+        """As ours is told of it."""
+        return StoreSettings(
+            provider="s3",
+            bucket=self.bucket,
+            endpoint=self.minio.url,
+            path_style=True,
+            part_size=PART << 20,
+            concurrency=AT_ONCE,
+        )
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -46,22 +56,14 @@ class Contender:
     variables: dict[str, str]
 
 
-def ours(source: Source, target: Target, key: str, verify: VerifyLevel = VerifyLevel.HEAD) -> Contender:
+def ours(source: Source, store: StoreSettings, key: str) -> Contender:
     """`bao-backup backup` as it is: login, proof in flight, upload, check, receipt, revocation."""
     settings = RunSettings(
         namespace="bench",
         name="vault",
         key=key,
         bao=BaoSettings(addresses=(source.url,), auth=source.auth, ca_file=str(source.ca_file)),
-        store=StoreSettings(
-            provider="s3",
-            bucket=target.bucket,
-            endpoint=target.minio.url,
-            path_style=True,
-            part_size=PART << 20,
-            concurrency=AT_ONCE,
-        ),
-        verify=verify,
+        store=store,
     )
     keys = {"AWS_ACCESS_KEY_ID": ROOT.access_key, "AWS_SECRET_ACCESS_KEY": ROOT.secret_key}
     return Contender(((PROGRAM, "backup"),), to_environment(settings) | keys)

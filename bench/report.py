@@ -17,7 +17,8 @@ Ours and the peer run in turn, on the same machine, against the same servers, wh
 processors. Figures are medians of the runs; a ratio is the median of the ratios of each pair
 (ours / peer), so that a machine that is slower for a while does not change it. Processor time is
 user and system time of all programs of a contender, peak memory that of the largest of them.
-Targets that are missed say **no**."""
+Targets that are missed say **no**. Where other programs kept the processors busy, wall times say
+little, and processor times are longer, too."""
 HEADINGS = ("what", "ours", "peer", "ratio", "target", "met")
 
 
@@ -52,6 +53,8 @@ class Section:
     meaning: str
     rows: Sequence[Row]
     notes: Sequence[str] = field(default_factory=tuple)
+    #: How many processors other programs kept busy just before it was measured.
+    busy: float = 0.0
 
 
 def seconds(value: float) -> str:
@@ -85,7 +88,8 @@ def table(rows: Sequence[Row]) -> str:
 
 def section_text(section: Section) -> str:
     """A section in Markdown."""
-    notes = "".join(f"- {note}\n" for note in section.notes)
+    busy = f"Just before, other programs kept {section.busy:.1f} of {cores()} processors busy."
+    notes = "".join(f"- {note}\n" for note in (*section.notes, busy))
     return "\n".join([f"## {section.title}", "", section.meaning, "", table(section.rows), "", notes])
 
 
@@ -110,8 +114,12 @@ def machine() -> str:
     model = re.search(r"^model name\s*: (.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     name = model.group(1) if model else platform.machine()
-    cores = len(os.sched_getaffinity(0))
-    return f"{cores} cores ({name}), {memory:.0f} GiB of memory, Linux {platform.release()}"
+    return f"{cores()} cores ({name}), {memory:.0f} GiB of memory, Linux {platform.release()}"
+
+
+def cores() -> int:
+    """Processors that this program may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def own_versions() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from tests.harness.certificates import Authority, Certificate
 from tests.harness.s3 import NAMESPACE
 
 from bao_backup.core.connection import AuthMethod, BaoAuth
+from bao_backup.core.storage import StoreSettings
 from bench.archives import Prepared, Shape, prepare
 from bench.contenders import Contender, Source, Target, curl_to_nothing, curl_to_rclone, ours
 from bench.replay import Replay
@@ -66,7 +68,17 @@ class Stage:
 
     def back_up(self, source: Source, size: int | None) -> Usage:
         """One run of ours into the bucket."""
-        return self._stored(ours(source, self.target, KEY), size)
+        return self._stored(ours(source, self.target.store(), KEY), size)
+
+    def back_up_into_folder(self, source: Source) -> Usage:
+        """One run of ours into a folder."""
+        folder = self.folder / "backups"
+        folder.mkdir(exist_ok=True)
+        usage = self.run(ours(source, StoreSettings(provider="file", path=str(folder)), KEY))
+        if not (folder / KEY).is_file():
+            raise ContenderError(f"there is no {KEY} in the folder")
+        shutil.rmtree(folder)
+        return usage
 
     def against_rclone(self, source: Source, size: int) -> Pair:
         """One run of ours, then one of `curl | rclone rcat`."""
@@ -74,9 +86,11 @@ class Stage:
         peer = curl_to_rclone(source, self.target, KEY, self.rclone)
         return Pair(mine, self._stored(peer, size))
 
-    def against_curl(self, source: Source) -> Pair:
-        """One run of ours, then one of `curl -o /dev/null`."""
-        return Pair(self.back_up(source, None), self.run(curl_to_nothing(source)))
+    def against_curl(self, source: Source) -> tuple[Pair, Pair]:
+        """`curl -o /dev/null` between a run of ours into the bucket and one into a folder."""
+        bucket = self.back_up(source, None)
+        peer = self.run(curl_to_nothing(source))
+        return Pair(bucket, peer), Pair(self.back_up_into_folder(source), peer)
 
     def _stored(self, contender: Contender, size: int | None) -> Usage:
         """Run it, and remove what it stored; raises ContenderError unless that has `size` bytes."""

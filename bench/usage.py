@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,3 +95,16 @@ def processor(usage: Usage) -> float:
 def peak(usage: Usage) -> float:
     """Bytes of memory at the most."""
     return usage.peak
+
+
+def processors_busy(seconds: float) -> float:
+    """How many processors all programs of this machine keep busy, over so many seconds from now."""
+    before = _busy_seconds()
+    time.sleep(seconds)
+    return (_busy_seconds() - before) / seconds
+
+
+def _busy_seconds() -> float:
+    """Of all processors since the start of the machine: user, nice and system time (proc(5))."""
+    first = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0]
+    return sum(int(ticks) for ticks in first.split()[1:4]) / os.sysconf("SC_CLK_TCK")
