@@ -173,6 +173,39 @@ def test_two_starts_at_once(first: tuple[str, str], second: tuple[str, str], ver
     assert any(end.receipt.size == len(site.body(KEY)) for end in good)
 
 
+def test_the_slower_start_leaves_the_receipt_that_replaced_its_own() -> None:
+    """One wrote its receipt, the other its body and then a true receipt: that one is not the first one's."""
+    site = Site()
+    waits, receipt_is_there, other_is_done = threading.Event(), threading.Event(), threading.Event()
+    ends: list[Taken] = []
+
+    def other(*point: str) -> None:
+        if point == ("before", "put"):
+            waits.set()
+            receipt_is_there.wait(10)
+
+    def first(*point: str) -> None:
+        if point == ("after", "create"):
+            receipt_is_there.set()
+            other_is_done.wait(10)
+
+    def start_other() -> None:
+        own = Site()
+        own.store, own.archive = site.store, snapshot(3)
+        ends.append(own.run(store=Gated(own, other)))
+        other_is_done.set()
+
+    thread = threading.Thread(target=start_other)
+    thread.start()
+    assert waits.wait(10)
+    taken = site.run(store=Gated(site, first))
+    thread.join(10)
+    assert (taken.found, taken.receipt) == (True, ends[0].receipt)
+    assert site.body(KEY) == snapshot(3)
+    assert site.proven() == {EARLIER, KEY}
+    site.check()
+
+
 def test_points_are_those_of_a_run() -> None:
     """Each of them is passed, so that the test above halts where it says."""
     site = Site()

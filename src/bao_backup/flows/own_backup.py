@@ -126,7 +126,8 @@ class OwnBackup:
         self._create_receipt(receipt, stored)
         if not _same(stored, self._store.head(receipt.key)):
             # Another start of this run put its body there while the receipt was written.
-            self._store.delete(receipt_key(receipt.key))
+            if self._is_ours(receipt):
+                self._store.delete(receipt_key(receipt.key))
             raise ObjectChangedError(f"complete {receipt.key}", "another object took its place")
         return receipt
 
@@ -145,7 +146,7 @@ class OwnBackup:
     def _is_ours(self, receipt: Receipt) -> bool:
         try:
             return read_receipt(self._store, receipt.key) == receipt
-        except VerificationError:
+        except (ObjectNotFoundError, VerificationError):
             return False
 
 
