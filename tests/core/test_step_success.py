@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
-from tests.core.world import DAY, HOUR, MINUTE, SECOND, World, at, result_of, retention
+from tests.core.results import result_of, retention
+from tests.core.world import DAY, HOUR, MINUTE, SECOND, World, at
 
 from bao_backup.core.model import Trigger
 from bao_backup.core.naming import parse_key

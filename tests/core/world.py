@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 from tests.core.documents import document
+from tests.core.results import result_of
 
 from bao_backup.core.errors import DocumentError, Problem
-from bao_backup.core.model import Outcome, Result, RetentionOutcome
 from bao_backup.core.observed import (
     Action,
     ClearTrigger,
@@ -276,30 +276,6 @@ class _Clock:
 
     def monotonic(self) -> float:
         return self._world.now.timestamp()
-
-
-def result_of(run: StartRun, began: datetime, took: timedelta, reason: str = "", **more: Any) -> Result:
-    """What the executor of a run says: it began 5 s late, and ended 5 s before anybody could look."""
-    result = Result(
-        outcome=Outcome.FAILED if reason else Outcome.SUCCEEDED,
-        reason=reason or "BackupSucceeded",
-        message=f"it failed: {reason}" if reason else "stored and proven",
-        exit_code=4 if reason else 0,
-        key=run.key,
-        size=0 if reason else 123_456,
-        sha256="" if reason else "ab" * 32,
-        started=began + 5 * SECOND,
-        finished=began + took - 5 * SECOND,
-        slot=run.slot,
-        trigger=run.trigger,
-        raft_index=0 if reason else 77,
-    )
-    return replace(result, **more)
-
-
-def retention(dropped: tuple[str, ...] = (), failed: tuple[str, ...] = ()) -> RetentionOutcome:
-    """What retention did, with two kept."""
-    return RetentionOutcome(kept=2, dropped=dropped, failed=failed)
 
 
 def _finish(coroutine: Coroutine[Any, Any, T]) -> T:
