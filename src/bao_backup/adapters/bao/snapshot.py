@@ -109,7 +109,7 @@ class HttpSnapshot:
                 parts, filled, seen = [], 0, 0
 
     def _came_with_the_head(self, room: memoryview) -> int:
-        if self._response.fp is None:
+        if self._response.isclosed():
             return 0  # it was closed before anybody read
         early = self._response.fp.read1(_RECORD)
         room[: len(early)] = early
