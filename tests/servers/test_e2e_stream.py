@@ -28,8 +28,8 @@ SPOILED = [
     pytest.param(CallFaultKind.FLIP, 1.0, 6, "ArchiveCorrupt", id="flipped-at-its-end"),
 ]
 #: Seconds, in place of the minute that a stream may be silent. The server itself needs one or two
-#: before it sends the first byte.
-STALL = 2.0
+#: before it sends the first byte, on a busy machine.
+STALL = 4.0
 
 
 @pytest.fixture
