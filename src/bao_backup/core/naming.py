@@ -189,7 +189,12 @@ def catalogue(objects: Iterable[Stored], prefix: str) -> tuple[Backup, ...]:
         )
         for name, stored in named
     )
-    return tuple(sorted(backups, key=lambda backup: (backup.taken, backup.key), reverse=True))
+    return tuple(sorted(backups, key=age_order, reverse=True))
+
+
+def age_order(backup: Backup) -> tuple[datetime, datetime, str]:
+    """Sorts the oldest first: by slot; of two in the same second, the one that was stored first."""
+    return backup.taken, backup.modified, backup.key
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -25,7 +25,7 @@ from datetime import datetime, timedelta
 from bao_backup.core.duration import format_duration
 from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Backup, Value
-from bao_backup.core.naming import PRE_UPGRADE_KIND
+from bao_backup.core.naming import PRE_UPGRADE_KIND, age_order
 
 #: An upload may be waiting for its receipt as long as this.
 YOUNGEST_UNPROVEN = timedelta(hours=24)
@@ -98,18 +98,14 @@ def plan_retention(backups: Sequence[Backup], policy: RetentionPolicy, now: date
     """Decide for each backup, in whatever order they come; nothing is deleted here."""
     if now.tzinfo is None:
         raise InternalError("plan retention", "the time has no zone")
-    ordered = sorted(backups, key=_newest_first, reverse=True)
+    ordered = sorted(backups, key=age_order, reverse=True)
     classes: dict[str, ClassPolicy | None] = {"": policy, PRE_UPGRADE_KIND: policy.pre_upgrade}
     decisions: list[Decision] = []
     for kind in sorted({backup.kind for backup in ordered}):
         of_kind = [backup for backup in ordered if backup.kind == kind]
         decisions += _plan_class(of_kind, classes.get(kind), now)
-    decisions.sort(key=lambda decision: _newest_first(decision.backup), reverse=True)
+    decisions.sort(key=lambda decision: age_order(decision.backup), reverse=True)
     return Plan(decisions=tuple(decisions))
-
-
-def _newest_first(backup: Backup) -> tuple[datetime, str]:
-    return backup.taken, backup.key
 
 
 def _plan_class(backups: Sequence[Backup], policy: ClassPolicy | None, now: datetime) -> list[Decision]:
