@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"bench: {error}", file=sys.stderr)
             return 1
     if options.write:
-        how = " ".join(["python -m bench", *(["--quick"] if options.quick else []), *options.cases])
+        flags = (["--quick"] if options.quick else []) + [f"--runs {plan.runs}"]
+        how = " ".join(["python -m bench", *flags, *options.cases])
         options.write.write_text(document(sections, how, _versions()), encoding="utf-8")
     if options.json:
         options.json.write_bytes(msgspec.json.encode(sections))
