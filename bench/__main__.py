@@ -88,7 +88,7 @@ def _versions() -> list[str]:
 
 def _first_line(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.splitlines()[0]
+    return done.stdout.splitlines()[0].partition(" (")[0]
 
 
 def _say(words: str) -> None:

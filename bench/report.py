@@ -114,7 +114,8 @@ def machine() -> str:
     model = re.search(r"^model name\s*: (.+)$", _read("/proc/cpuinfo"), re.MULTILINE)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
     name = model.group(1) if model else platform.machine()
-    return f"{cores()} cores ({name}), {memory:.0f} GiB of memory, Linux {platform.release()}"
+    kernel = platform.release().partition("-")[0]
+    return f"{cores()} cores ({name}), {memory:.0f} GiB of memory, Linux {kernel}"
 
 
 def cores() -> int:
