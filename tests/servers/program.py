@@ -119,7 +119,17 @@ class Running:
                 stderr=err if terminal is None else terminal,
                 start_new_session=True,
             )
-        witness.saw(f"command line of {command[3:5]}", Path(f"/proc/{self.pid}/cmdline").read_bytes())
+        witness.saw(f"command line of {command[3:5]}", self._command_line(command))
+
+    def _command_line(self, command: Sequence[str]) -> bytes:
+        """As the system shows it, or as it was given where the process has ended before.
+
+        The system shows nothing in the first instant after the start, so it is asked until it does.
+        """
+        shown = b""
+        while not shown and self.process.poll() is None:
+            shown = Path(f"/proc/{self.pid}/cmdline").read_bytes()
+        return shown or b"\0".join(os.fsencode(argument) for argument in command)
 
     @property
     def pid(self) -> int:
