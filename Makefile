@@ -42,7 +42,7 @@ format: $(INSTALLED)
 
 # Hashes pin every file; no registry is named, so each machine uses its own.
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
-  --no-emit-index-url --no-annotate --no-header --upgrade --quiet
+  --extra operator --no-emit-index-url --no-annotate --no-header --upgrade --quiet
 lock:
 	$(COMPILE) -o requirements/run.lock
 	$(COMPILE) --group dev -o requirements/dev.lock
