@@ -95,6 +95,13 @@ class JobTemplate(Part, frozen=True, kw_only=True):
     ] = ""
     priority_class_name: Annotated[str, checked(check_object_name, "Priority class.")] = ""
     env: Annotated[tuple[dict[str, Any], ...], Meta(description="Further environment variables.")] = ()
+    volumes: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(description="Further volumes of the pod, as the one that provider file keeps backups on."),
+    ] = ()
+    volume_mounts: Annotated[
+        tuple[dict[str, Any], ...], Meta(description="Where the container has them.")
+    ] = ()
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """An environment variable has a name."""

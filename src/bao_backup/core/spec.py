@@ -89,6 +89,7 @@ class ClusterSpec(Part, frozen=True, kw_only=True):
     connection: Annotated[
         Connection | None, Meta(description="Where the servers are, when no operator manages them.")
     ] = None
+    replicas: Annotated[int, Meta(ge=1, le=99, description="How many servers the cluster has.")] = 3
     paused: bool = False
     #: "Hardened" or "Development"; empty when it is not said
     profile: str = ""
