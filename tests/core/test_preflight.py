@@ -15,7 +15,7 @@ from bao_backup.core.preflight import preflight
 from bao_backup.core.spec import parse_cluster
 from bao_backup.core.status import LOCK_HOLDER, OperationLock
 
-LOGIN = {"spec.backup.tokenSecretRef": {"name": "token"}}
+RUNNING = {"spec.backup.tokenSecretRef": {"name": "token"}, "status.phase": "Running"}
 OURS = OperationLock(operation="Backup", holder=LOCK_HOLDER)
 UPGRADE = OperationLock(operation="Upgrade", holder="openbaocluster/upgrade")
 UNFINISHED = Run(name="backup-prod-x", state=RunState.UNFINISHED)
@@ -26,14 +26,15 @@ SEALED = Health(ready=False, reason="Sealed", message="every node is sealed")
 
 def observed(changes: Mapping[str, Any] | None = None, **more: Any) -> Observed:
     """A cluster with a login, in which nothing is in the way but what is said."""
-    parsed = parse_cluster(document({**LOGIN, **(changes or {})}), strict=True)
+    parsed = parse_cluster(document({**RUNNING, **(changes or {})}), strict=True)
     return Observed(**{"namespace": "default", "name": "prod", "uid": "uid", "document": parsed, **more})
 
 
 READY: dict[str, Observed] = {
     "nothing is in the way": observed(),
-    "running": observed({"status.phase": "Running"}),
-    "nobody writes a phase": observed({"spec.connection": {"addresses": ["https://bao:8200"]}}),
+    "nobody writes the phase of a server that nobody manages": observed(
+        {"spec.connection": {"addresses": ["https://bao:8200"]}, "status.phase": ""}
+    ),
     "the lock is ours": observed(lock=OURS),
     "its runs have ended": observed(runs=(FINISHED,)),
     "the login comes from selfInit": observed(
@@ -99,6 +100,17 @@ def test_messages_name_what_is_in_the_way() -> None:
         assert blocked.message == expected
 
 
+def test_a_cluster_without_a_phase_was_never_started() -> None:
+    """Its operator writes the phase once it is there; so does an unfinished restore block by itself."""
+    blocked = preflight(observed({"status.phase": ""}), Trigger.SCHEDULED)
+    assert blocked is not None
+    assert (blocked.reason, blocked.message) == ("ClusterNotRunning", "status.phase is empty, not Running")
+    blocked = preflight(observed(restore="back-to-monday"), Trigger.SCHEDULED)
+    assert blocked is not None
+    assert blocked.reason == "RestoreInProgress"
+    assert "back-to-monday" in blocked.message
+
+
 def test_the_first_reason_is_the_one_to_act_on() -> None:
     """What a person has configured comes before the cluster's state, and that before other runs."""
     blocked = preflight(
@@ -114,7 +126,7 @@ def test_the_first_reason_is_the_one_to_act_on() -> None:
 
 def test_a_lock_whose_form_nobody_knows_is_somebodys() -> None:
     """It blocks as any other's does."""
-    parsed = parse_cluster(document({**LOGIN, "status.operationLock": "held"}), strict=True)
+    parsed = parse_cluster(document({**RUNNING, "status.operationLock": "held"}), strict=True)
     blocked = preflight(observed(document=parsed, lock=parsed.status.operation_lock), Trigger.SCHEDULED)
     assert blocked is not None
     assert blocked.reason == "OperationLocked"

@@ -57,7 +57,7 @@ class World:
 
     def __init__(self, *, start: datetime = MIDNIGHT, **changes: Any) -> None:
         self.now = start
-        self.content = document({"spec.backup.schedule": "0 * * * *", **LOGIN})
+        self.content = document({"spec.backup.schedule": "0 * * * *", "status.phase": "Running", **LOGIN})
         self.document: OpenBaoCluster | None = None
         self.problems: tuple[Problem, ...] = ()
         self.status, self.version = BackupStatus(), 0

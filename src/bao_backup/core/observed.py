@@ -50,6 +50,8 @@ class Observed(Value, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     status: BackupStatus = BackupStatus()
     lock: OperationLock | None = None
+    #: The name of a restore of this cluster that is not finished; empty when there is none.
+    restore: str = ""
     runs: tuple[Run, ...] = ()
     #: The value of a request for a manual run; empty when there is none.
     trigger: str = ""

@@ -53,10 +53,13 @@ def _configured(observed: Observed, trigger: Trigger) -> Blocked | None:
 
 
 def _healthy(observed: Observed) -> Blocked | None:
-    phase = observed.document.status.phase if observed.document else ""
-    if phase not in {"", "Running"}:
-        return Blocked(reason="ClusterNotRunning", message=f"status.phase is {phase}, not Running")
-    return None
+    document = observed.document
+    phase = document.status.phase if document else ""
+    if phase == "Running" or document is None:
+        return None
+    if not phase and document.spec.connection is not None:
+        return None  # nobody manages this server, so nobody writes its phase
+    return Blocked(reason="ClusterNotRunning", message=f"status.phase is {phase or 'empty'}, not Running")
 
 
 def _stable(observed: Observed) -> Blocked | None:
@@ -64,6 +67,10 @@ def _stable(observed: Observed) -> Blocked | None:
         return Blocked(reason="UpgradeInProgress", message="status.upgrade is set: an upgrade is in progress")
     if observed.document and observed.document.status.restore is not None:
         return Blocked(reason="RestoreInProgress", message="status.restore is set: a restore is in progress")
+    if observed.restore:
+        return Blocked(
+            reason="RestoreInProgress", message=f"the OpenBaoRestore {observed.restore} is not finished"
+        )
     lock = observed.lock
     if lock is not None and lock.holder != LOCK_HOLDER:
         return Blocked(
