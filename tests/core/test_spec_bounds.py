@@ -31,6 +31,7 @@ NUMBERS: list[tuple[str, int, int]] = [
     *((f"{B}.retention.{name}", 0, BIG) for name in ("keepWeekly", "keepMonthly", "keepYearly")),
     (f"{B}.retention.preUpgrade.maxCount", 0, BIG),
     (f"{C}.service.port", 1, 65_535),
+    ("spec.replicas", 1, 99),
 ]
 
 
@@ -73,6 +74,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({f"{B}.schedule": ""}, {f"{B}.schedule": "not empty"}),
     ({f"{B}.schedule": "0 0 2 * * *"}, {f"{B}.schedule": "five fields"}),
     ({f"{B}.schedule": "0 0 30 2 *"}, {f"{B}.schedule": "day-of-month"}),
+    ({f"{B}.timeZone": ""}, {f"{B}.timeZone": "not empty"}),
     ({f"{B}.timeZone": "CEST5"}, {f"{B}.timeZone": "IANA"}),
     (
         {f"{B}.schedule": "TZ=Asia/Tokyo 0 2 * * *", f"{B}.timeZone": "Europe/Berlin"},
@@ -100,6 +102,12 @@ WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({f"{T}.s3": {"kmsKeyId": "k"}}, {f"{T}.s3.sse": "kmsKeyId"}),
     ({f"{T}.s3": {"kmsKeyId": "k", "sse": "AES256"}}, {f"{T}.s3.sse": "kmsKeyId"}),
     ({f"{T}.s3": {"tags": {"team": 1}}}, {f"{T}.s3.tags.team": "text"}),
+    ({f"{T}.s3": {"tags": {str(n): "" for n in range(11)}}}, {f"{T}.s3.tags": "at most 10 entries"}),
+    ({f"{T}.region": "x" * 65}, {f"{T}.region": "a text of at most 64 characters"}),
+    (
+        {f"{T}.provider": "azure", f"{T}.azure": {"storageAccount": "a" * 65}},
+        {f"{T}.azure.storageAccount": "a text that is not empty, of at most 64"},
+    ),
     ({f"{T}.pathPrefix": "a/../b"}, {f"{T}.pathPrefix": '".."'}),
     ({f"{T}.pathPrefix": "a\nb"}, {f"{T}.pathPrefix": "text"}),
     ({f"{T}.credentialsSecretRef": {"name": "Keys"}}, {f"{T}.credentialsSecretRef.name": "Kubernetes name"}),
@@ -160,6 +168,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({f"{C}.addresses": ["bao:8200"]}, {f"{C}.addresses[0]": "https://host:8200"}),
     ({f"{C}.addresses": ["https://bao:8200", "https://u:p@bao"]}, {f"{C}.addresses[1]": "credentials"}),
     ({f"{C}.addresses": ["https://bao:8200/v1"]}, {f"{C}.addresses[0]": "nothing after them"}),
+    ({f"{C}.addresses": ADDRESS * 101}, {f"{C}.addresses": "a list with at most 100 entries"}),
     ({f"{C}.addresses": [""]}, {f"{C}.addresses[0]": "not empty"}),
     ({f"{C}.service": {"port": 8200}}, {f"{C}.service.name": "missing"}),
     ({f"{C}.addresses": ADDRESS, f"{C}.serverName": "a b"}, {f"{C}.serverName": "host's name"}),

@@ -17,7 +17,7 @@ from bao_backup.core.documents import Part, checked
 from bao_backup.core.duration import parse_go_duration
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.fields import check_age, check_object_name, check_schedule
-from bao_backup.core.login import Auth
+from bao_backup.core.login import Auth, faults_of_logins
 from bao_backup.core.model import VerifyLevel
 from bao_backup.core.retention import ClassPolicy, RetentionPolicy
 from bao_backup.core.schedule import Schedule, check_time_zone
@@ -79,28 +79,33 @@ class JobTemplate(Part, frozen=True, kw_only=True):
     resources: Annotated[dict[str, Any], Meta(description="Resources of the container.")] = msgspec.field(
         default_factory=dict
     )
-    node_selector: Annotated[dict[str, str], Meta(description="Node selector.")] = msgspec.field(
-        default_factory=dict
+    node_selector: Annotated[dict[str, str], Meta(max_length=64, description="Node selector.")] = (
+        msgspec.field(default_factory=dict)
     )
-    tolerations: Annotated[tuple[dict[str, Any], ...], Meta(description="Tolerations.")] = ()
+    tolerations: Annotated[tuple[dict[str, Any], ...], Meta(max_length=64, description="Tolerations.")] = ()
     affinity: Annotated[dict[str, Any], Meta(description="Affinity.")] = msgspec.field(default_factory=dict)
-    labels: Annotated[dict[str, str], Meta(description="Further labels.")] = msgspec.field(
+    labels: Annotated[dict[str, str], Meta(max_length=64, description="Further labels.")] = msgspec.field(
         default_factory=dict
     )
-    annotations: Annotated[dict[str, str], Meta(description="Further annotations.")] = msgspec.field(
-        default_factory=dict
+    annotations: Annotated[dict[str, str], Meta(max_length=64, description="Further annotations.")] = (
+        msgspec.field(default_factory=dict)
     )
     service_account_name: Annotated[
         str, checked(check_object_name, "ServiceAccount to use; empty: one is made.")
     ] = ""
     priority_class_name: Annotated[str, checked(check_object_name, "Priority class.")] = ""
-    env: Annotated[tuple[dict[str, Any], ...], Meta(description="Further environment variables.")] = ()
+    env: Annotated[
+        tuple[dict[str, Any], ...], Meta(max_length=64, description="Further environment variables.")
+    ] = ()
     volumes: Annotated[
         tuple[dict[str, Any], ...],
-        Meta(description="Further volumes of the pod, as the one that provider file keeps backups on."),
+        Meta(
+            max_length=64,
+            description="Further volumes of the pod, as the one that provider file keeps backups on.",
+        ),
     ] = ()
     volume_mounts: Annotated[
-        tuple[dict[str, Any], ...], Meta(description="Where the container has them.")
+        tuple[dict[str, Any], ...], Meta(max_length=64, description="Where the container has them.")
     ] = ()
 
     def faults(self) -> Iterable[tuple[str, str]]:
@@ -120,7 +125,9 @@ class Backup(Part, frozen=True, kw_only=True):
     ]
     target: Annotated[Target, Meta(description="Where backups go.")]
     suspend: Annotated[bool, Meta(description="No slot counts while this is true.")] = False
-    time_zone: Annotated[str, checked(check_time_zone, "IANA time zone of the schedule.")] = "UTC"
+    time_zone: Annotated[
+        str, Meta(min_length=1), checked(check_time_zone, "IANA time zone of the schedule.")
+    ] = "UTC"
     jitter_seconds: Annotated[
         int, Meta(ge=0, le=24 * 3600, description="Slots start up to so much later, each cluster otherwise.")
     ] = 0
@@ -137,13 +144,17 @@ class Backup(Part, frozen=True, kw_only=True):
     retention: Annotated[Retention | None, Meta(description="How long backups are kept.")] = None
     retention_policy: Annotated[Retention | None, Meta(description="Another name of retention.")] = None
     auth: Annotated[Auth | None, Meta(description="How to log in.")] = None
-    jwt_auth_role: Annotated[str, Meta(description="Short for auth with method jwt and this role.")] = ""
+    jwt_auth_role: Annotated[
+        str, Meta(max_length=512, description="Short for auth with method jwt and this role.")
+    ] = ""
     token_secret_ref: Annotated[
         SecretName | None, Meta(description="Short for auth with method token and this Secret (key token).")
     ] = None
     job_template: Annotated[JobTemplate | None, Meta(description="For the runs' Jobs.")] = None
     history_limit: Annotated[int, Meta(ge=0, le=100, description="Ended runs that are kept to look at.")] = 3
-    image: Annotated[str, Meta(description="Image of the runs; empty: the manager's own.")] = ""
+    image: Annotated[
+        str, Meta(max_length=1024, description="Image of the runs; empty: the manager's own.")
+    ] = ""
     restore_test: Annotated[Any, Meta(description="Of a later version: accepted, and ignored.")] = None
 
     @property
@@ -167,14 +178,7 @@ class Backup(Part, frozen=True, kw_only=True):
         """One login, one retention, one time zone."""
         if self.retention and self.retention_policy:
             yield "retentionPolicy", "expected either retention or retentionPolicy: they are the same"
-        logins = {
-            "auth": self.auth,
-            "jwtAuthRole": self.jwt_auth_role,
-            "tokenSecretRef": self.token_secret,
-        }
-        given = [name for name, value in logins.items() if value]
-        if len(given) > 1:
-            yield given[-1], f"expected one login, and there are {' and '.join(given)}"
+        yield from faults_of_logins(self.auth, self.jwt_auth_role, self.token_secret)
         try:
             Schedule.parse(self.schedule, self.time_zone)
         except ConfigurationError as error:

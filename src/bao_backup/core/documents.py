@@ -16,13 +16,17 @@ from typing import Any, ClassVar, TypeVar
 import msgspec
 from msgspec import NODEFAULT, Meta, inspect
 
-from bao_backup.core.errors import ConfigurationError, Problem
+from bao_backup.core.errors import ConfigurationError, DocumentError, Problem
 from bao_backup.core.model import Value
 
 P = TypeVar("P", bound="Part")
 
 #: Checks the text of a field: raises ConfigurationError, whose `why` says what is expected.
 Check = Callable[[str], object]
+
+#: Marks a default that the CRD's schema has, too, as the existing operator's has it: the API server
+#: writes it into documents. Others are only told, so that documents stay as people wrote them.
+STORED_DEFAULT = Meta(extra={"stored": True})
 
 
 def checked(check: Check, description: str) -> Meta:
@@ -109,7 +113,7 @@ class Reading:
             self.wrong(path, f"expected {_in_words(field.type)}, and it is missing")
         return _default(field)
 
-    def _value(self, kind: inspect.Type, value: object, path: str) -> object:
+    def _value(self, kind: inspect.Type, value: object, path: str) -> object:  # noqa: PLR0911 - one for each kind
         match kind:
             case inspect.Metadata(type=inner, extra=extra):
                 return self._checked(inner, value, path, (extra or {}).get("check"))
@@ -118,6 +122,8 @@ class Reading:
                 return self._value(inner, value, path)
             case inspect.StructType(cls=cls) if issubclass(cls, Part):
                 return self.part(cls, value, path)
+            case inspect.VarTupleType() | inspect.DictType() if _too_long(kind, value):
+                self.wrong(path, f"expected {_in_words(kind)} with at most {kind.max_length} entries")
             case inspect.VarTupleType(item_type=item) if isinstance(value, list | tuple):
                 return tuple(
                     self._value(item, each, f"{path}[{number}]") for number, each in enumerate(value)
@@ -126,6 +132,7 @@ class Reading:
                 return self._mapping(item, value, path)
             case _:
                 return self._plain(kind, value, path)
+        return None
 
     def _checked(self, kind: inspect.Type, value: object, path: str, check: Check | None) -> object:
         mark = len(self._found)
@@ -149,6 +156,32 @@ class Reading:
         except (ValueError, msgspec.ValidationError):
             self.wrong(path, f"expected {_in_words(kind)}")
             return None
+
+
+def read_document(kind: type[P], document: Mapping[str, object], strict_below: Iterable[str]) -> P:
+    """Read a document but for its status, as YAML or JSON was decoded.
+
+    Args:
+        kind: what it describes.
+        document: the whole of it, with apiVersion, kind, metadata and spec.
+        strict_below: the paths below which a field that nobody knows is wrong.
+
+    Raises:
+        DocumentError: with every problem that was found.
+    """
+    if not isinstance(document, Mapping):
+        raise DocumentError("read a document", [Problem("document", "expected an object with fields")])
+    reading = Reading(strict_below=strict_below)
+    read = reading.part(kind, {name: value for name, value in document.items() if name != "status"}, "")
+    if read is None or reading.problems:
+        raise DocumentError(f"read the document {_name_of(document)}", reading.problems)
+    return read
+
+
+def _name_of(document: Mapping[str, object]) -> str:
+    metadata = document.get("metadata")
+    names = metadata if isinstance(metadata, Mapping) else {}
+    return f"{names.get('namespace') or 'default'}/{names.get('name') or '(no name)'}"[:200]
 
 
 def below(path: str, name: str) -> str:
@@ -177,6 +210,11 @@ def _decides(kind: type[Part], field: inspect.Field) -> bool:
     return field.name in kind.decisive or (field.required and not is_part)
 
 
+def _too_long(kind: inspect.VarTupleType | inspect.DictType, value: object) -> bool:
+    most = kind.max_length
+    return most is not None and isinstance(value, list | tuple | Mapping) and len(value) > most
+
+
 def _leaf(kind: inspect.Type, value: object) -> object:
     """The value, when it is of the kind; else ValueError."""
     match kind, value:
@@ -192,8 +230,10 @@ def _leaf(kind: inspect.Type, value: object) -> object:
                 return value
         case inspect.EnumType(cls=cls), str():
             return cls(value)
-        case inspect.DateTimeType(), str() | datetime():
-            return msgspec.convert(value, datetime)
+        case inspect.DateTimeType(tz=zoned), str() | datetime():
+            moment = msgspec.convert(value, datetime)
+            if moment.tzinfo is not None or not zoned:
+                return moment
     raise ValueError
 
 
@@ -210,8 +250,8 @@ def _in_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line for each k
         case inspect.IntType(ge=least, le=most):
             return f"a whole number from {least} to {most}"
         case inspect.StrType(min_length=least, max_length=most):
-            length = f" of {least or 0} to {most} characters" if most is not None else ""
-            return ("a text that is not empty" if least and not length else "a text") + length
+            length = "" if most is None else f" of at most {most} characters"
+            return ("a text" if not least else "a text that is not empty" + "," * bool(length)) + length
         case inspect.EnumType(cls=cls):
             return "one of " + ", ".join(each.value for each in cls)
         case inspect.VarTupleType():

@@ -19,9 +19,13 @@ class Auth(Part, frozen=True, kw_only=True):
     """One way to log in."""
 
     method: Annotated[AuthMethod, Meta(description="How to log in.")]
-    mount_path: Annotated[str, checked(check_mount, "Mount of the method; empty: its usual one.")] = ""
-    role: Annotated[str, Meta(description="Role; methods jwt and kubernetes.")] = ""
-    audience: Annotated[str, Meta(description="Audience of the token; methods jwt and kubernetes.")] = ""
+    mount_path: Annotated[
+        str, Meta(max_length=512), checked(check_mount, "Mount of the method; empty: its usual one.")
+    ] = ""
+    role: Annotated[str, Meta(max_length=512, description="Role; methods jwt and kubernetes.")] = ""
+    audience: Annotated[
+        str, Meta(max_length=512, description="Audience of the token; methods jwt and kubernetes.")
+    ] = ""
     secret_ref: Annotated[
         SecretName | None,
         Meta(
@@ -31,6 +35,7 @@ class Auth(Part, frozen=True, kw_only=True):
     ] = None
     file: Annotated[
         str,
+        Meta(max_length=4096),
         checked(
             check_folder,
             "Without Kubernetes: the file with the JWT or token, or the folder with the files "
@@ -57,3 +62,11 @@ class Auth(Part, frozen=True, kw_only=True):
             yield "audience", "expected only with method jwt or kubernetes"
         if bool(self.secret) == bool(self.file):
             yield "", f"expected either secretRef or file, for method {self.method}"
+
+
+def faults_of_logins(auth: Auth | None, jwt_auth_role: str, token_secret: str) -> Iterable[tuple[str, str]]:
+    """Two logins at once are wrong: `auth`, and its short forms `jwtAuthRole` and `tokenSecretRef`."""
+    logins = {"auth": auth, "jwtAuthRole": jwt_auth_role, "tokenSecretRef": token_secret}
+    given = [name for name, value in logins.items() if value]
+    if len(given) > 1:
+        yield given[-1], f"expected one login, and there are {' and '.join(given)}"

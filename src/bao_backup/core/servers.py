@@ -24,22 +24,34 @@ class CaSecret(Part, frozen=True, kw_only=True):
     """A Secret that holds a CA."""
 
     name: Annotated[str, Meta(min_length=1), checked(check_object_name, "Name of the Secret.")]
-    key: Annotated[str, Meta(min_length=1), checked(check_secret_key, "Key with the CA, PEM.")] = "ca.crt"
+    key: Annotated[
+        str, Meta(min_length=1, max_length=253), checked(check_secret_key, "Key with the CA, PEM.")
+    ] = "ca.crt"
 
 
 class Connection(Part, frozen=True, kw_only=True):
     """Where the servers are: either addresses or a Service."""
 
     addresses: Annotated[
-        tuple[Annotated[str, Meta(min_length=1), checked(parse_address, "https://host:port")], ...],
-        Meta(description="URLs of the servers; a name stands for all the addresses that it has."),
+        tuple[
+            Annotated[str, Meta(min_length=1, max_length=512), checked(parse_address, "https://host:port")],
+            ...,
+        ],
+        Meta(
+            max_length=100,
+            description="URLs of the servers; a name stands for all the addresses that it has.",
+        ),
     ] = ()
     service: Annotated[ServiceName | None, Meta(description="Service of the servers.")] = None
     server_name: Annotated[
-        str, checked(check_host, "Name that certificates must hold; empty: the host of the address.")
+        str,
+        Meta(max_length=253),
+        checked(check_host, "Name that certificates must hold; empty: the host of the address."),
     ] = ""
     ca_secret_ref: Annotated[CaSecret | None, Meta(description="Secret with the CA to trust.")] = None
-    ca_file: Annotated[str, checked(check_folder, "Without Kubernetes: the file with the CA.")] = ""
+    ca_file: Annotated[
+        str, Meta(max_length=4096), checked(check_folder, "Without Kubernetes: the file with the CA.")
+    ] = ""
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """One way to the servers, and at most one CA."""

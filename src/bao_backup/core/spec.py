@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from bao_backup.core.backup_spec import Backup
 from bao_backup.core.connection import AuthMethod
-from bao_backup.core.documents import Part, Reading, checked
-from bao_backup.core.errors import DocumentError, InternalError, Problem
+from bao_backup.core.documents import Part, checked, read_document
+from bao_backup.core.errors import InternalError, Problem
 from bao_backup.core.fields import check_object_name
 from bao_backup.core.login import Auth
 from bao_backup.core.schedule import Schedule
@@ -90,7 +90,7 @@ class ClusterSpec(Part, frozen=True, kw_only=True):
         Connection | None, Meta(description="Where the servers are, when no operator manages them.")
     ] = None
     replicas: Annotated[int, Meta(ge=1, le=99, description="How many servers the cluster has.")] = 3
-    paused: bool = False
+    paused: Annotated[bool, Meta(description="Nothing is done for this cluster.")] = False
     #: "Hardened" or "Development"; empty when it is not said
     profile: str = ""
     network: Network = Network()
@@ -179,20 +179,9 @@ def parse_cluster(document: Mapping[str, object], *, strict: bool) -> OpenBaoClu
     Raises:
         DocumentError: with every problem that was found.
     """
-    reading = Reading(strict_below=("spec.backup", "spec.connection") if strict else ())
-    if not isinstance(document, Mapping):
-        raise DocumentError("read a document", [Problem("document", "expected an object with fields")])
-    wanted = {name: value for name, value in document.items() if name != "status"}
-    cluster = reading.part(OpenBaoCluster, wanted, "")
-    if cluster is None or reading.problems:
-        raise DocumentError(f"read the document {_name_of(document)}", reading.problems)
+    strict_below = ("spec.backup", "spec.connection") if strict else ()
+    cluster = read_document(OpenBaoCluster, document, strict_below)
     return replace(cluster, status=_read_status(document.get("status")))
-
-
-def _name_of(document: Mapping[str, object]) -> str:
-    metadata = document.get("metadata")
-    names = metadata if isinstance(metadata, Mapping) else {}
-    return f"{names.get('namespace') or 'default'}/{names.get('name') or '(no name)'}"[:200]
 
 
 def _read_status(status: object) -> ClusterStatus:

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from bao_backup.core.documents import Part, checked
+from bao_backup.core.documents import STORED_DEFAULT, Part, checked
 from bao_backup.core.fields import check_bucket, check_endpoint, check_folder, check_object_name
 from bao_backup.core.naming import checked_path_prefix
 
@@ -40,16 +40,20 @@ class Encryption(StrEnum):
 class SecretName(Part, frozen=True, kw_only=True):
     """The name of a Secret in the document's own namespace."""
 
-    name: Annotated[str, checked(check_object_name, "Name of the Secret; empty: none.")] = ""
+    name: Annotated[str, STORED_DEFAULT, checked(check_object_name, "Name of the Secret; empty: none.")] = ""
 
 
 class S3Options(Part, frozen=True, kw_only=True):
     """What only S3 has."""
 
     sse: Annotated[Encryption | None, Meta(description="Server-side encryption of the objects.")] = None
-    kms_key_id: Annotated[str, Meta(description="The KMS key; only with sse aws:kms or aws:kms:dsse.")] = ""
-    storage_class: Annotated[str, Meta(description="Storage class of the objects, e.g. STANDARD_IA.")] = ""
-    tags: Annotated[dict[str, str], Meta(description="Tags of the objects.")] = msgspec.field(
+    kms_key_id: Annotated[
+        str, Meta(max_length=2048, description="The KMS key; only with sse aws:kms or aws:kms:dsse.")
+    ] = ""
+    storage_class: Annotated[
+        str, Meta(max_length=64, description="Storage class of the objects, e.g. STANDARD_IA.")
+    ] = ""
+    tags: Annotated[dict[str, str], Meta(max_length=10, description="Tags of the objects.")] = msgspec.field(
         default_factory=dict
     )
     object_lock: Annotated[
@@ -66,24 +70,28 @@ class S3Options(Part, frozen=True, kw_only=True):
 class GcsOptions(Part, frozen=True, kw_only=True):
     """What only Google Cloud Storage has."""
 
-    project: Annotated[str, Meta(description="Google Cloud project.")] = ""
+    project: Annotated[str, Meta(max_length=128, description="Google Cloud project.")] = ""
 
 
 class AzureOptions(Part, frozen=True, kw_only=True):
     """What only Azure Blob Storage has."""
 
-    storage_account: Annotated[str, Meta(min_length=1, description="Name of the storage account.")]
-    container: Annotated[str, checked(check_bucket, "Container; empty: the bucket's name.")] = ""
+    storage_account: Annotated[
+        str, Meta(min_length=1, max_length=64, description="Name of the storage account.")
+    ]
+    container: Annotated[
+        str, Meta(max_length=255), checked(check_bucket, "Container; empty: the bucket's name.")
+    ] = ""
 
 
 class WorkloadIdentity(Part, frozen=True, kw_only=True):
     """The cloud's own identity for the run's pod."""
 
     service_account_annotations: Annotated[
-        dict[str, str], Meta(description="Set on the run's ServiceAccount.")
+        dict[str, str], Meta(max_length=64, description="Set on the run's ServiceAccount.")
     ] = msgspec.field(default_factory=dict)
-    pod_labels: Annotated[dict[str, str], Meta(description="Set on the run's pod.")] = msgspec.field(
-        default_factory=dict
+    pod_labels: Annotated[dict[str, str], Meta(max_length=64, description="Set on the run's pod.")] = (
+        msgspec.field(default_factory=dict)
     )
 
 
@@ -92,23 +100,41 @@ class Target(Part, frozen=True, kw_only=True):
 
     decisive: ClassVar[tuple[str, ...]] = ("provider",)
 
-    provider: Annotated[Provider, Meta(description="Kind of storage.")] = Provider.S3
-    endpoint: Annotated[str, checked(check_endpoint, "URL of the service; empty: the provider's own.")] = ""
-    bucket: Annotated[
-        str, checked(check_bucket, "Bucket; with azure the container. Required unless the provider is file.")
+    provider: Annotated[Provider, STORED_DEFAULT, Meta(description="Kind of storage.")] = Provider.S3
+    endpoint: Annotated[
+        str, Meta(max_length=2048), checked(check_endpoint, "URL of the service; empty: the provider's own.")
     ] = ""
-    path: Annotated[str, checked(check_folder, "Folder of a mounted volume; provider file only.")] = ""
-    path_prefix: Annotated[str, checked(checked_path_prefix, "Before the namespace in each key.")] = ""
+    bucket: Annotated[
+        str,
+        Meta(max_length=255),
+        checked(check_bucket, "Bucket; with azure the container. Required unless the provider is file."),
+    ] = ""
+    path: Annotated[
+        str, Meta(max_length=4096), checked(check_folder, "Folder of a mounted volume; provider file only.")
+    ] = ""
+    path_prefix: Annotated[
+        str, Meta(max_length=1024), checked(checked_path_prefix, "Before the namespace in each key.")
+    ] = ""
     credentials_secret_ref: Annotated[
         SecretName | None, Meta(description="Secret with the storage credentials.")
     ] = None
     part_size: Annotated[
-        int, Meta(ge=5 * MIB, le=5 * 1024 * MIB, description="Bytes of each part of an upload.")
+        int,
+        STORED_DEFAULT,
+        Meta(ge=5 * MIB, le=5 * 1024 * MIB, description="Bytes of each part of an upload."),
     ] = 10 * MIB
-    concurrency: Annotated[int, Meta(ge=1, le=10, description="Parts that are under way at once.")] = 3
-    region: Annotated[str, Meta(description="S3 only: region of the bucket.")] = "us-east-1"
-    role_arn: Annotated[str, Meta(description="S3 only: role to take on by web identity.")] = ""
-    use_path_style: Annotated[bool, Meta(description="S3 only: the bucket in the path of URLs.")] = False
+    concurrency: Annotated[
+        int, STORED_DEFAULT, Meta(ge=1, le=10, description="Parts that are under way at once.")
+    ] = 3
+    region: Annotated[
+        str, STORED_DEFAULT, Meta(max_length=64, description="S3 only: region of the bucket.")
+    ] = "us-east-1"
+    role_arn: Annotated[
+        str, Meta(max_length=2048, description="S3 only: role to take on by web identity.")
+    ] = ""
+    use_path_style: Annotated[
+        bool, STORED_DEFAULT, Meta(description="S3 only: the bucket in the path of URLs.")
+    ] = False
     insecure_skip_verify: Annotated[bool, Meta(description="Do not verify the store's certificate.")] = False
     s3: Annotated[S3Options | None, Meta(description="Provider s3 only.")] = None
     gcs: Annotated[GcsOptions | None, Meta(description="Provider gcs only.")] = None
