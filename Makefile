@@ -46,8 +46,10 @@ COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --gen
 lock:
 	$(COMPILE) -o requirements/run.lock
 	$(COMPILE) --group dev -o requirements/dev.lock
-	uv pip compile --group go --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-annotate --no-header --upgrade --quiet -o requirements/go.lock
+	for group in build go; do \
+	  uv pip compile --group $$group --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --no-header --upgrade --quiet -o requirements/$$group.lock || exit 1; \
+	done
 
 $(INSTALLED): requirements/dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
