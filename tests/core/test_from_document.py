@@ -65,6 +65,7 @@ def test_all_of_the_target_arrives() -> None:
                 "sse": "aws:kms",
                 "kmsKeyId": "k",
                 "storageClass": "STANDARD_IA",
+                "stsEndpoint": "https://sts.example",
                 "tags": {"team": "x"},
             },
         }
@@ -76,6 +77,7 @@ def test_all_of_the_target_arrives() -> None:
         region="eu-west-1",
         path_style=True,
         insecure_skip_verify=True,
+        sts_endpoint="https://sts.example",
         sse="aws:kms",
         kms_key_id="k",
         storage_class="STANDARD_IA",

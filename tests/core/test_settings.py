@@ -61,6 +61,7 @@ stores = st.builds(
     path_style=st.booleans(),
     insecure_skip_verify=st.booleans(),
     role_arn=words,
+    sts_endpoint=words,
     sse=words,
     tags=st.dictionaries(words, words, max_size=2),
     part_size=st.integers(5 * MIB, 5 * 1024 * MIB),

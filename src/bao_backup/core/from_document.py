@@ -5,6 +5,7 @@ from __future__ import annotations
 from bao_backup.core.backup_spec import Backup
 from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
 from bao_backup.core.errors import DocumentError, Problem
+from bao_backup.core.servers import Connection
 from bao_backup.core.settings import DEFAULT_JWT_FILE, RunSettings
 from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.core.storage import StoreSettings
@@ -37,11 +38,6 @@ def settings_from_document(document: OpenBaoCluster, secrets: str) -> RunSetting
     name = f"{document.metadata.namespace}/{document.metadata.name}"
     if backup is None or connection is None or login is None:
         raise DocumentError(f"read the document {name}", problems)
-    service = connection.service
-    addresses = connection.addresses
-    if service is not None:
-        host = f"{service.name}.{service.namespace or document.metadata.namespace}.svc"
-        addresses = (f"https://{host}:{service.port}",)
     ca = connection.ca_secret_ref
     secret_folder = f"{secrets}/{login.secret}" if login.secret else login.file
     auth = BaoAuth(
@@ -59,7 +55,7 @@ def settings_from_document(document: OpenBaoCluster, secrets: str) -> RunSetting
         uid=document.identity,
         path_prefix=backup.target.path_prefix,
         bao=BaoSettings(
-            addresses=addresses,
+            addresses=addresses_of(connection, document.metadata.namespace),
             auth=auth,
             ca_file=f"{secrets}/{ca.name}/{ca.key}" if ca else connection.ca_file,
             server_name=connection.server_name,
@@ -72,6 +68,14 @@ def settings_from_document(document: OpenBaoCluster, secrets: str) -> RunSetting
         retention=backup.policy,
         deadline_seconds=own_deadline(backup),
     )
+
+
+def addresses_of(connection: Connection, namespace: str) -> tuple[str, ...]:
+    """The URLs of the servers; a Service without a namespace is in the document's own."""
+    service = connection.service
+    if service is None:
+        return connection.addresses
+    return (f"https://{service.name}.{service.namespace or namespace}.svc:{service.port}",)
 
 
 def own_deadline(backup: Backup) -> float:
@@ -92,6 +96,7 @@ def store_settings(target: Target) -> StoreSettings:
         path_style=target.use_path_style,
         insecure_skip_verify=target.insecure_skip_verify,
         role_arn=target.role_arn,
+        sts_endpoint=s3.sts_endpoint,
         sse=s3.sse or "",
         kms_key_id=s3.kms_key_id,
         storage_class=s3.storage_class,

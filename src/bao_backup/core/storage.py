@@ -52,7 +52,7 @@ class StoreSettings(Value, frozen=True, kw_only=True):
     #: Web identity: the role to take on, with the token that is in the file.
     role_arn: str = ""
     role_token_file: str = ""
-    #: URL of the token service; empty for the provider's own. Always https.
+    #: URL of the token service; empty: the one of a custom endpoint itself, else Amazon's. Always https.
     sts_endpoint: str = ""
     #: Server-side encryption: "", "AES256", "aws:kms" or "aws:kms:dsse".
     sse: str = ""

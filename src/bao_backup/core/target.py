@@ -56,15 +56,22 @@ class S3Options(Part, frozen=True, kw_only=True):
     tags: Annotated[dict[str, str], Meta(max_length=10, description="Tags of the objects.")] = msgspec.field(
         default_factory=dict
     )
+    sts_endpoint: Annotated[
+        str,
+        Meta(max_length=2048),
+        checked(check_endpoint, "URL of the token service; empty: the store's own, or Amazon's."),
+    ] = ""
     object_lock: Annotated[
         bool,
         Meta(description="The bucket's default retention locks objects: a refused delete is expected."),
     ] = False
 
     def faults(self) -> Iterable[tuple[str, str]]:
-        """A key needs an encryption that uses it."""
+        """A key needs an encryption that uses it; keys in clear text are not asked for."""
         if self.kms_key_id and self.sse not in {Encryption.KMS, Encryption.KMS_DSSE}:
             yield "sse", "expected aws:kms or aws:kms:dsse, since there is a kmsKeyId"
+        if self.sts_endpoint and not self.sts_endpoint.startswith("https://"):
+            yield "stsEndpoint", "expected a URL with https"
 
 
 class GcsOptions(Part, frozen=True, kw_only=True):
