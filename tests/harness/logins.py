@@ -16,6 +16,8 @@ from tests.harness.vault import VaultCluster
 SNAPSHOT_RULES = 'path "sys/storage/raft/snapshot" { capabilities = ["read"] }'
 AUDIENCE = "openbao-internal"
 SUBJECT = "system:serviceaccount:default:backup"
+#: Names the key in tokens and in what the issuer publishes.
+KEY_ID = "the-only-key"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,19 @@ class TokenIssuer:
         form = serialization.PublicFormat.SubjectPublicKeyInfo
         return self._key.public_key().public_bytes(serialization.Encoding.PEM, form).decode()
 
+    @property
+    def public_jwk(self) -> dict[str, str]:
+        """The same as a JSON web key (RFC 7517)."""
+        numbers = self._key.public_key().public_numbers()
+        return {
+            "kty": "RSA",
+            "use": "sig",
+            "alg": "RS256",
+            "kid": KEY_ID,
+            "n": _encode(numbers.n.to_bytes(256)),
+            "e": _encode(numbers.e.to_bytes(3)),
+        }
+
     def issue(
         self,
         subject: str = SUBJECT,
@@ -54,7 +69,7 @@ class TokenIssuer:
             "iat": now - 700,
             "exp": now + seconds,
         }
-        signed = f"{_segment({'alg': 'RS256', 'typ': 'JWT'})}.{_segment(claims)}"
+        signed = f"{_segment({'alg': 'RS256', 'typ': 'JWT', 'kid': KEY_ID})}.{_segment(claims)}"
         return f"{signed}.{_encode(self._key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,7 +20,34 @@ from tests.harness.errors import HarnessError
 from tests.harness.process import ServerProcess, free_ports
 from tests.harness.s3 import REGION, S3, Keys
 
+ADMIN = "/minio/admin/v3"
 ROOT = Keys("root-of-tests", "secret-of-tests")
+
+
+@dataclass(frozen=True)
+class OpenId:
+    """Whose tokens a MinIO exchanges for temporary keys, and what those may do."""
+
+    #: URL of the issuer; MinIO reads what it publishes when it starts.
+    issuer: str
+    audience: str
+    #: The name of a policy; it may be made afterwards.
+    policy: str
+
+    @property
+    def role(self) -> str:
+        """What MinIO calls the role: the hash of the audience, in a server without a region."""
+        digest = hashlib.sha1(self.audience.encode(), usedforsecurity=False).digest()
+        return f"arn:minio:iam:::role/{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """How MinIO is told."""
+        return {
+            "MINIO_IDENTITY_OPENID_CONFIG_URL": f"{self.issuer}/.well-known/openid-configuration",
+            "MINIO_IDENTITY_OPENID_CLIENT_ID": self.audience,
+            "MINIO_IDENTITY_OPENID_ROLE_POLICY": self.policy,
+        }
 
 
 class Minio:
@@ -27,8 +57,10 @@ class Minio:
     and started again, at the same address and with the same content.
     """
 
-    def __init__(self, folder: Path, binary: Path, authority: Authority | None = None) -> None:
-        """`authority` makes it speak TLS with a certificate of that authority."""
+    def __init__(
+        self, folder: Path, binary: Path, authority: Authority | None = None, openid: OpenId | None = None
+    ) -> None:
+        """`authority` makes it speak TLS with a certificate of that authority, which it trusts, too."""
         self.folder = folder
         self.ca_file = authority.ca_file if authority else None
         self.region = REGION
@@ -51,6 +83,7 @@ class Minio:
                 "MINIO_ROOT_PASSWORD": ROOT.secret_key,
                 "MINIO_BROWSER": "off",
                 "HOME": str(folder),
+                **(openid.variables if openid else {}),
             },
         )
 
@@ -75,18 +108,25 @@ class Minio:
         except HarnessError:
             return False
 
-    def add_user(self, name: str, secret: str, actions: Sequence[str], buckets: Sequence[str]) -> S3:
-        """A user who may do only `actions` ("s3:PutObject", ...) in `buckets` and below."""
+    def add_policy(self, name: str, actions: Sequence[str], buckets: Sequence[str]) -> None:
+        """A policy that allows only `actions` ("s3:PutObject", ...) in `buckets` and below."""
         resources = [f"arn:aws:s3:::{bucket}{rest}" for bucket in buckets for rest in ("", "/*")]
         statement = {"Effect": "Allow", "Action": list(actions), "Resource": resources}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]}).encode()
-        admin = "/minio/admin/v3"
-        self.root.ask("PUT", f"{admin}/add-canned-policy", {"name": name}, policy)
+        self.root.ask("PUT", f"{ADMIN}/add-canned-policy", {"name": name}, policy)
+
+    def add_user(self, name: str, secret: str, actions: Sequence[str], buckets: Sequence[str]) -> S3:
+        """A user with a policy of the same name: see `add_policy`."""
+        self.add_policy(name, actions, buckets)
         user = json.dumps({"secretKey": secret, "status": "enabled"}).encode()
-        self.root.ask("PUT", f"{admin}/add-user", {"accessKey": name}, _sealed(ROOT.secret_key, user))
+        self.root.ask("PUT", f"{ADMIN}/add-user", {"accessKey": name}, _sealed(ROOT.secret_key, user))
         query = {"policyName": name, "userOrGroup": name, "isGroup": "false"}
-        self.root.ask("PUT", f"{admin}/set-user-or-group-policy", query)
+        self.root.ask("PUT", f"{ADMIN}/set-user-or-group-policy", query)
         return S3(self.url, Keys(name, secret), self._context)
+
+    def remove_user(self, name: str) -> None:
+        """From now on its keys are worth nothing."""
+        self.root.ask("DELETE", f"{ADMIN}/remove-user", {"accessKey": name})
 
     def __enter__(self) -> Self:
         self.start()
@@ -103,6 +143,8 @@ def _place(authority: Authority, folder: Path) -> None:
     issued = authority.issue("minio")
     (folder / "public.crt").write_bytes(issued.certificate.read_bytes())
     (folder / "private.key").write_bytes(issued.key.read_bytes())
+    (folder / "CAs").mkdir(exist_ok=True)
+    (folder / "CAs" / "ca.crt").write_bytes(authority.ca_file.read_bytes())
 
 
 def _sealed(password: str, plain: bytes) -> bytes:
