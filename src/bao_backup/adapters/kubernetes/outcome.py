@@ -1,0 +1,207 @@
+"""What became of a Job: from its own state, its Pods and their Events to a `Run` for the manager.
+
+Everything here is a pure function of API objects as plain JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from bao_backup.adapters.kubernetes import names
+from bao_backup.adapters.kubernetes.ended_without_word import LOST_AFTER, account_of, end_of, is_stuck
+from bao_backup.adapters.kubernetes.facts import (
+    LONG_AGO,
+    Event,
+    Job,
+    JsonObject,
+    Pod,
+    read_events,
+    read_job,
+    read_pods,
+)
+from bao_backup.adapters.kubernetes.not_started import has_run, trouble_of
+from bao_backup.adapters.kubernetes.reasons import REASONS, parse_ended_because
+from bao_backup.core.model import Outcome, Result, Trigger
+from bao_backup.core.observed import Run, RunState
+from bao_backup.core.result import decode_result
+
+#: A Pod that could not start for so long, for a reason that lasts, has its Job ended.
+START_LIMIT = timedelta(minutes=2)
+#: How often an unfinished Job is looked at that has no ready Pod.
+LOOK_EVERY = timedelta(seconds=30)
+#: The grace period of a Pod that says none.
+_USUAL_GRACE = timedelta(seconds=30)
+
+_TRIGGERS = {"scheduled": Trigger.SCHEDULED, "manual": Trigger.MANUAL, "pre-upgrade": Trigger.PRE_UPGRADE}
+
+
+def is_finished(job: JsonObject) -> bool:
+    """Whether the Job's condition Complete or Failed holds."""
+    return read_job(job).finished is not None
+
+
+def is_ours(job: JsonObject) -> bool:
+    """Whether this program made the Job."""
+    return read_job(job).metadata.label(names.MANAGED_BY) == names.OURS
+
+
+def belongs_to(job: JsonObject, *, name: str, uid: str) -> bool:
+    """Whether the Job is of the cluster of this name and uid, whoever made it.
+
+    What says its cluster's uid (annotation or owner) must agree; another's may only have the label.
+    """
+    meta = read_job(job).metadata
+    if meta.annotation(names.CLUSTER_UID):
+        return meta.annotation(names.CLUSTER_UID) == uid
+    return meta.is_owned_by(uid) or (
+        not meta.owner_references and meta.label(names.CLUSTER) == names.label_value(name)
+    )
+
+
+def needs_pods(job: JsonObject, now: datetime) -> bool:
+    """Whether the Job's Pods and Events must be looked at to say what became of it."""
+    read = read_job(job)
+    if read.finished is not None:
+        return True
+    look_at = _first_look(read)
+    return look_at is not None and now >= look_at
+
+
+def watch_again_at(job: JsonObject, now: datetime) -> datetime | None:
+    """When to look at the unfinished Job again though nothing happened; None: when something does."""
+    read = read_job(job)
+    look_at = _first_look(read) if read.finished is None else None
+    return None if look_at is None else max(look_at, now + LOOK_EVERY) if now >= look_at else look_at
+
+
+def hung(job: JsonObject, pods: Iterable[JsonObject], now: datetime) -> bool:
+    """Whether the Job cannot finish since its node is lost: all that is left of it should be gone."""
+    read = read_job(job)
+    return _is_hung(read, read_pods(read, pods), now)
+
+
+def could_not_start(
+    job: JsonObject, pods: Iterable[JsonObject], events: Iterable[JsonObject], now: datetime
+) -> tuple[str, str] | None:
+    """Reason and message with which the unfinished Job must be ended now; None as long as it may go on.
+
+    Its Pod has not started within two minutes after trouble was first seen that lasts until somebody
+    corrects something. A Job whose container runs or ran is never ended.
+    """
+    read = read_job(job)
+    owned = read_pods(read, pods)
+    if read.finished is not None or read.metadata.deletion_timestamp is not None or read.status.ready:
+        return None
+    if any(has_run(read, pod) or pod.metadata.deletion_timestamp is not None for pod in owned):
+        return None
+    if not owned and read.status.active:
+        return None  # its Pod is not seen yet
+    trouble = trouble_of(read, owned[-1] if owned else None, read_events(read, owned, events))
+    if trouble is None or not trouble.lasting or now < trouble.since + START_LIMIT:
+        return None
+    return trouble.account.reason, trouble.account.message
+
+
+def run_of(job: JsonObject, pods: Iterable[JsonObject], events: Iterable[JsonObject], now: datetime) -> Run:
+    """The Job as a run: unfinished, or finished with its result.
+
+    The result is what the executor left as termination message; else why we ended the Job; else what
+    Job, Pods and Events say. Its times are theirs: `now` stands in only where they say none.
+    """
+    read = read_job(job)
+    owned = read_pods(read, pods)
+    ours = read.metadata.label(names.MANAGED_BY) == names.OURS
+    if read.finished is None and not _is_hung(read, owned, now):
+        return Run(name=read.metadata.name, state=RunState.UNFINISHED, ours=ours)
+    result = None
+    if ours:
+        result = _said(read, owned) or _worked_out(read, owned, read_events(read, owned, events), now)
+    return Run(name=read.metadata.name, state=RunState.FINISHED, ours=ours, result=result)
+
+
+def _first_look(job: Job) -> datetime | None:
+    """When Pods are worth a look; None as long as all is well."""
+    if job.status.ready:
+        return None
+    ending = job.condition("FailureTarget")
+    if ending is not None and ending.last_transition_time is not None:
+        seconds = job.spec.template.spec.termination_grace_period_seconds
+        grace = _USUAL_GRACE if seconds is None else timedelta(seconds=seconds)
+        return ending.last_transition_time + grace + LOST_AFTER
+    return job.started + START_LIMIT if job.started is not None else None
+
+
+def _is_hung(job: Job, pods: Sequence[Pod], now: datetime) -> bool:
+    left = [pod for pod in pods if not pod.is_over]
+    return job.finished is None and bool(left) and all(is_stuck(pod, now) for pod in left)
+
+
+def _said(job: Job, pods: Sequence[Pod]) -> Result | None:
+    """What the executor left: a success, or else its last word."""
+    results = []
+    for pod in pods:
+        statuses = pod.status.container_statuses or ()
+        for end in (end for status in statuses for end in reversed(status.ended)):
+            result = decode_result(end.message.encode(errors="replace"))
+            if result is not None and _is_about(job, result):
+                results.append(result)
+    # One start of a run may find the backup of another, or be told to end while the other has it.
+    return max(results, key=lambda result: (result.succeeded, result.finished), default=None)
+
+
+def _is_about(job: Job, result: Result) -> bool:
+    """Whether it speaks of the Job's own backup; a failure may not have come to know its key."""
+    key = job.metadata.annotation(names.KEY)
+    return not key or result.key == key or (not result.key and not result.succeeded)
+
+
+def _worked_out(job: Job, pods: Sequence[Pod], events: Sequence[Event], now: datetime) -> Result:
+    started, finished = _times(job, pods, now)
+    noted = parse_ended_because(job.metadata.annotation(names.ENDED_BECAUSE))
+    if noted is not None:
+        (reason, message), exit_code = noted, REASONS[noted[0]].exit_code
+    else:
+        account = account_of(job, pods, events, now)
+        reason, message, exit_code = account.reason, account.message, account.exit_code
+    return Result(
+        outcome=Outcome.FAILED,
+        reason=reason,
+        message=message,
+        exit_code=exit_code,
+        key=job.metadata.annotation(names.KEY),
+        started=started,
+        finished=max(started, finished),
+        slot=_slot(job),
+        trigger=_TRIGGERS.get(job.metadata.label(names.BACKUP_TYPE), Trigger.SCHEDULED),
+    )
+
+
+def _times(job: Job, pods: Sequence[Pod], now: datetime) -> tuple[datetime, datetime]:
+    """Start and end: the container's, else the Pod's, else the Job's."""
+    pod = pods[-1] if pods else None
+    end = end_of(job, pod) if pod is not None else None
+    condition = job.finished
+    starts = (
+        end.started_at if end is not None else None,
+        pod.status.start_time if pod is not None else None,
+        job.started,
+    )
+    ends = (
+        end.finished_at if end is not None else None,
+        job.status.completion_time,
+        condition.last_transition_time if condition is not None else None,
+        pod.metadata.deletion_timestamp if pod is not None else None,
+    )
+    # Of a container that could not be started the runtime says 1970.
+    began = job.metadata.creation_timestamp or LONG_AGO
+    finished = next((time for time in ends if time is not None and time >= began), now)
+    return next((time for time in starts if time is not None and time >= began), finished), finished
+
+
+def _slot(job: Job) -> datetime | None:
+    try:
+        slot = datetime.fromisoformat(job.metadata.annotation(names.SLOT))
+    except ValueError:
+        return None
+    return slot if slot.tzinfo is not None else None
