@@ -78,6 +78,13 @@ def test_a_part_that_may_leave_the_folder_is_refused(parts: tuple[str, str, str]
         cluster_prefix(*parts)
 
 
+@pytest.mark.parametrize("path_prefix", [" ", " a", "a ", "a /", "\u00a0a"])
+def test_a_prefix_that_would_not_reach_the_executor_is_refused(path_prefix: str) -> None:
+    """White space around a variable is dropped there, and the key would not be the chosen one."""
+    with pytest.raises(ConfigurationError, match="white space"):
+        cluster_prefix(path_prefix, "vault", "prod")
+
+
 def test_a_key_shows_slot_and_id() -> None:
     """The specified form, to the letter."""
     assert backup_key(PREFIX, SLOT, "1a2b3c4d") == KEY

@@ -74,6 +74,9 @@ def checked_path_prefix(path_prefix: str) -> str:
     folder = check_prefix(path_prefix)
     if len(folder.encode()) > _LONGEST_PATH_PREFIX:
         raise _unusable("path prefix", path_prefix, f"expected at most {_LONGEST_PATH_PREFIX} bytes")
+    if folder != folder.strip():
+        # It would not survive the way to the executor: variables are read without it.
+        raise _unusable("path prefix", path_prefix, "expected no white space before or behind it")
     return folder
 
 

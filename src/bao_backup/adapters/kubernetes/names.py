@@ -39,6 +39,21 @@ LONGEST_LABEL = 63
 LONGEST_NAME = 253
 
 
+def is_ours(key: str) -> bool:
+    """Whether a label or annotation of this key is for us to set, whatever a template says."""
+    return key.startswith("openbao.org/") or key in {MANAGED_BY, APP_NAME, INSTANCE}
+
+
+def service_account_name(cluster: str) -> str:
+    """The ServiceAccount of a cluster's runs; the existing operator's roles are bound to this name."""
+    return _ending(cluster, "-backup-serviceaccount")
+
+
+def network_policy_name(cluster: str) -> str:
+    """The NetworkPolicy of a cluster's runs: never the existing operator's `-jobs-network-policy`."""
+    return _ending(cluster, "-bao-backup")
+
+
 def label_value(name: str) -> str:
     """The name as the value of a label: unchanged up to 63 characters, else cut, with a digest."""
     return shortened(name, LONGEST_LABEL)
@@ -50,3 +65,7 @@ def shortened(name: str, longest: int) -> str:
         return name
     digest = sha256(name.encode()).hexdigest()[:8]
     return f"{name[: longest - 9].rstrip('-.')}-{digest}"
+
+
+def _ending(cluster: str, ending: str) -> str:
+    return shortened(cluster, LONGEST_NAME - len(ending)) + ending

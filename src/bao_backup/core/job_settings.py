@@ -1,0 +1,139 @@
+"""From a document to the settings of a run on Kubernetes, where its Job mounts what it needs.
+
+The paths are those of the existing operator's Jobs where those have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from bao_backup.core.backup_spec import Backup
+from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
+from bao_backup.core.errors import DocumentError, Problem
+from bao_backup.core.from_document import addresses_of, own_deadline, store_settings
+from bao_backup.core.job_template import template_problems
+from bao_backup.core.login import Auth
+from bao_backup.core.observed import StartRun
+from bao_backup.core.servers import CaSecret
+from bao_backup.core.settings import DEFAULT_CA_FILE, DEFAULT_JWT_FILE, DEFAULT_TOKEN_FOLDER, RunSettings
+from bao_backup.core.spec import OpenBaoCluster
+
+#: The Secret of approle and userpass.
+LOGIN_FOLDER = "/etc/bao/backup/login"
+#: The Secret with the storage credentials.
+CREDENTIALS_FOLDER = "/etc/bao/backup/credentials"
+#: The token that AWS takes for `target.roleArn`.
+AWS_TOKEN_FILE = "/var/run/secrets/aws/token"  # noqa: S105 - a path
+#: Where the servers of a cluster that an operator manages listen.
+OPENBAO_PORT = 8200
+
+_BY_JWT = {AuthMethod.JWT, AuthMethod.KUBERNETES}
+
+
+def job_settings(document: OpenBaoCluster, run: StartRun, *, audience: str) -> RunSettings:
+    """What this run of the cluster works with, in a pod.
+
+    Args:
+        document: a cluster with `spec.backup`.
+        run: which run.
+        audience: of the token for OpenBao, where the document names none.
+
+    Raises DocumentError that names each field with which no run can work on Kubernetes.
+    """
+    backup, login = document.spec.backup, document.login
+    problems = list(job_problems(document))
+    if backup is None:
+        problems.append(Problem("spec.backup", "expected it, to know where backups go"))
+    elif login is None:
+        expected = "expected a login: auth, jwtAuthRole or tokenSecretRef"
+        problems.append(Problem("spec.backup.auth", expected))
+    name = f"{document.metadata.namespace}/{document.metadata.name}"
+    if backup is None or login is None or problems:
+        raise DocumentError(f"make a Job from the document {name}", problems)
+    target, connection = backup.target, document.spec.connection
+    return RunSettings(
+        namespace=document.metadata.namespace,
+        name=document.metadata.name,
+        uid=document.identity,
+        path_prefix=target.path_prefix,
+        key=run.key,
+        slot=run.slot,
+        trigger=run.trigger,
+        number=run.number,
+        bao=BaoSettings(
+            addresses=server_addresses(document),
+            auth=_auth(login, audience),
+            ca_file=DEFAULT_CA_FILE if ca_secret(document) else "",
+            server_name=connection.server_name if connection else "",
+        ),
+        store=replace(store_settings(target), role_token_file=AWS_TOKEN_FILE if target.role_arn else ""),
+        credentials_folder=CREDENTIALS_FOLDER if target.credentials_secret else "",
+        verify=backup.verify,
+        retention=backup.policy,
+        deadline_seconds=own_deadline(backup),
+    )
+
+
+def job_problems(document: OpenBaoCluster) -> tuple[Problem, ...]:
+    """Every field with which no run can work on Kubernetes, though the document itself is right.
+
+    A document without backups, or without a login, has none here: preflight says that.
+    """
+    backup, connection = document.spec.backup, document.spec.connection
+    if backup is None:
+        return ()
+    problems = [Problem(f"spec.backup.{path}", expected) for path, expected in _wrong_in_backup(backup)]
+    if connection is not None and connection.ca_file:
+        expected = "expected caSecretRef instead: a run on Kubernetes has no such file"
+        problems.append(Problem("spec.connection.caFile", expected))
+    return tuple(problems)
+
+
+def server_addresses(document: OpenBaoCluster) -> tuple[str, ...]:
+    """The URLs of the servers: those of `spec.connection`, else of the pods of a managed cluster.
+
+    The pods are those of a StatefulSet and a headless Service, both named as the cluster.
+    """
+    name, namespace = document.metadata.name, document.metadata.namespace
+    if document.spec.connection is not None:
+        return addresses_of(document.spec.connection, namespace)
+    return tuple(
+        f"https://{name}-{index}.{name}.{namespace}.svc:{OPENBAO_PORT}"
+        for index in range(document.spec.replicas)
+    )
+
+
+def ca_secret(document: OpenBaoCluster) -> CaSecret | None:
+    """The Secret with the CA of the servers; None: the image's own CAs count.
+
+    The existing operator keeps the one of a cluster that it manages in `<cluster>-tls-ca`.
+    """
+    if document.spec.connection is not None:
+        return document.spec.connection.ca_secret_ref
+    return CaSecret(name=f"{document.metadata.name}-tls-ca")
+
+
+def _auth(login: Auth, audience: str) -> BaoAuth:
+    by_jwt = login.method in _BY_JWT
+    by_token = login.method is AuthMethod.TOKEN
+    return BaoAuth(
+        method=login.method,
+        mount=login.mount_path,
+        role=login.role,
+        audience=(login.audience or audience) if by_jwt else "",
+        token_file=f"{DEFAULT_TOKEN_FOLDER}/token" if by_token else "",
+        jwt_file=DEFAULT_JWT_FILE if by_jwt else "",
+        secret_folder="" if by_jwt or by_token else LOGIN_FOLDER,
+    )
+
+
+def _wrong_in_backup(backup: Backup) -> Iterator[tuple[str, str]]:
+    auth, target = backup.auth, backup.target
+    if auth is not None and auth.file:
+        instead = "no file, since the pod gets a token" if auth.method in _BY_JWT else "secretRef instead"
+        yield "auth.file", f"expected {instead}: a run on Kubernetes has no such file"
+    if target.role_arn and target.credentials_secret:
+        yield "target.roleArn", "expected either roleArn or credentialsSecretRef: keys would silently win"
+    yield from template_problems(backup)

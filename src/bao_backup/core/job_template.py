@@ -1,0 +1,82 @@
+"""What a `jobTemplate` must not do to the Job that it is merged into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from bao_backup.core.backup_spec import Backup, JobTemplate
+from bao_backup.core.target import Provider
+
+#: Volumes of a run's own begin so.
+OWN_VOLUME = "bao-"
+#: Below these a run's own volumes are mounted.
+OWN_FOLDERS = tuple(
+    PurePosixPath(folder)
+    for folder in ("/tmp", "/etc/bao", "/var/run/secrets", "/run/secrets")  # noqa: S108
+)
+#: Variables of a run's own begin so: they are its settings.
+OWN_VARIABLES = ("CLUSTER_", "BACKUP_", "BAO_BACKUP_")
+#: The one of them that only makes a run tell more.
+VERBOSE = "BAO_BACKUP_VERBOSE"
+#: Set where there is a `target.roleArn`.
+ROLE_VARIABLES = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
+
+
+def template_problems(backup: Backup) -> Iterator[tuple[str, str]]:
+    """Path below `spec.backup`, and what is expected there."""
+    target, template = backup.target, backup.job_template or JobTemplate()
+    for path, expected in _problems(template, with_role=bool(target.role_arn)):
+        yield f"jobTemplate.{path}", expected
+    identity = target.workload_identity
+    if template.service_account_name and identity and identity.service_account_annotations:
+        yield (
+            "target.workloadIdentity.serviceAccountAnnotations",
+            "expected none, since jobTemplate.serviceAccountName is somebody else's to annotate",
+        )
+    if target.provider is Provider.FILE and not _is_mounted(target.path, template):
+        yield (
+            "jobTemplate.volumeMounts",
+            "expected a mount that target.path is in, and that is not read-only, for provider file",
+        )
+
+
+def _problems(template: JobTemplate, *, with_role: bool) -> Iterator[tuple[str, str]]:
+    for number, variable in enumerate(template.env):
+        name = str(variable.get("name"))
+        is_own = name.startswith(OWN_VARIABLES) and name != VERBOSE
+        if is_own or (with_role and name in ROLE_VARIABLES):
+            yield f"env[{number}].name", "expected none of the variables that the run gets its settings by"
+    for number, volume in enumerate(template.volumes):
+        if not _is_name(volume.get("name")):
+            yield f"volumes[{number}].name", f'expected a name that does not begin with "{OWN_VOLUME}"'
+        if "hostPath" in volume:
+            # Who may edit a cluster's document must not get hold of the nodes by it.
+            yield f"volumes[{number}].hostPath", "expected another kind of volume, not a folder of the node"
+    names = {volume.get("name") for volume in template.volumes if _is_name(volume.get("name"))}
+    for number, mount in enumerate(template.volume_mounts):
+        if not _is_name(mount.get("name")) or mount["name"] not in names:
+            yield f"volumeMounts[{number}].name", "expected the name of one of jobTemplate.volumes"
+        if not _is_free(mount.get("mountPath")):
+            yield (
+                f"volumeMounts[{number}].mountPath",
+                f"expected an absolute path beside {', '.join(map(str, OWN_FOLDERS))}, which the run uses",
+            )
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name != "" and not name.startswith(OWN_VOLUME)
+
+
+def _is_free(path: object) -> bool:
+    if not isinstance(path, str) or not path.startswith("/") or ".." in path.split("/"):
+        return False
+    folder = PurePosixPath("/" + path.lstrip("/"))
+    return not any(folder.is_relative_to(own) or own.is_relative_to(folder) for own in OWN_FOLDERS)
+
+
+def _is_mounted(path: str, template: JobTemplate) -> bool:
+    return any(
+        PurePosixPath(path).is_relative_to(str(mount.get("mountPath", ""))) and not mount.get("readOnly")
+        for mount in template.volume_mounts
+    )
