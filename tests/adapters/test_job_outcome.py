@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.adapters.jobs import (
     CLUSTER_UID,
     KEY,
@@ -28,10 +30,12 @@ from tests.adapters.jobs import (
 from bao_backup.adapters.kubernetes.names import ENDED_BECAUSE
 from bao_backup.adapters.kubernetes.outcome import (
     belongs_to,
+    created_pods,
     is_ours,
     run_of,
 )
 from bao_backup.adapters.kubernetes.reasons import REASONS, ended_because
+from bao_backup.core.errors import one_line
 from bao_backup.core.model import Outcome, Result, Trigger
 from bao_backup.core.observed import RunState
 
@@ -233,6 +237,38 @@ def test_a_foreign_job_has_no_result() -> None:
         of["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "openbao-operator"
         run = run_of(of, [KILLED], [], NOW)
         assert (run.state, run.ours, run.result) == (state, False, None)
+
+
+def test_pods_that_are_gone_are_known_by_the_jobs_events() -> None:
+    """The Job controller says which it made."""
+    made = event("SuccessfulCreate", f"Created pod: {NAME}-x7k2p", kind="Job")
+    other = event("SuccessfulCreate", "Created pod: other", kind="Job")
+    other["involvedObject"]["uid"] = "another"
+    events = [made, other, event("Started", ""), event("SuccessfulCreate", "", kind="Job")]
+    assert created_pods(failed_job(), events) == (f"{NAME}-x7k2p",)
+
+
+#: So much may stand in a message: what somebody said, the rest of the sentence, and the hint.
+LONGEST_MESSAGE = 1_000
+
+
+@given(
+    st.sampled_from(["OOMKilled", "Error", "StartError", "ContainerStatusUnknown", "Completed"]),
+    st.sampled_from(["", "Evicted", "NodeLost", "OutOfcpu"]),
+    st.sampled_from(["FailedMount", "Failed", "Evicted", "FailedScheduling", "FailedCreatePodSandBox"]),
+    st.text(),
+)
+def test_whatever_is_said_the_result_is_short_and_of_a_known_reason(
+    container: str, of_pod: str, of_event: str, said: str
+) -> None:
+    """With a Pod and without one, whatever texts are in them; the container's own word is not told."""
+    left = pod(terminated(1, container, f"hvs.SECRET {said}"), phase="Failed", reason=of_pod)
+    for pods in ([], [left], [pod(phase="Failed", reason=of_pod, message=said)]):
+        told = result_of(OVER, *pods, events=(event(of_event, said),))
+        assert told.reason in REASONS
+        assert one_line(told.message) == told.message
+        assert len(told.message) <= LONGEST_MESSAGE
+        assert container == "StartError" or "SECRET" not in told.message
 
 
 # --- whose it is -------------------------------------------------------------------------------

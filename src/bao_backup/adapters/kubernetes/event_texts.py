@@ -13,6 +13,7 @@ from bao_backup.adapters.kubernetes.facts import PodSpec
 from bao_backup.adapters.kubernetes.reasons import Account, quoted
 
 _VOLUME = re.compile(r'for volume "(?P<volume>[^"]+)" : ')
+_CREATED = re.compile(r"Created pod: (?P<pod>\S+)")
 _NO_SECRET = re.compile(r'\bsecrets? "(?P<secret>[^"]+)" not found')
 _NO_KEY_IN_VOLUME = re.compile(r"references non-existent secret key: (?P<key>\S+)")
 _NO_KEY_IN_VARIABLE = re.compile(r"couldn't find key (?P<key>\S+) in Secret [^/\s]+/(?P<secret>\S+)")
@@ -24,6 +25,12 @@ _OF_IMAGES = (
 )
 _TOO_GENERAL = ("Error: ErrImagePull", "Error: ImagePullBackOff")
 _NO_SERVICE_ACCOUNT = re.compile(r'\bserviceaccounts? "(?P<account>[^"]+)" not found')
+
+
+def created_pod(text: str) -> str:
+    """The Pod that an Event `SuccessfulCreate` of a Job names; empty where it names none."""
+    created = _CREATED.fullmatch(text)
+    return created["pod"] if created is not None else ""
 
 
 def of_mount(text: str, spec: PodSpec, run: str) -> Account:
