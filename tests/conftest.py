@@ -1,3 +1,8 @@
-"""What all tests share: the fixtures of real servers."""
+"""What all tests share: the fixtures of real servers, and that no machine is asked for its identity."""
 
-pytest_plugins = ["tests.harness.fixtures"]
+import os
+
+pytest_plugins = ["tests.harness.fixtures", "tests.harness.kubernetes_fixtures"]
+
+# A test that is about it names a stand-in; elsewhere nobody waits for a service that is not there.
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"

@@ -41,10 +41,16 @@ class Authority:
         )
         self.ca_file.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def issue(self, name: str, hosts: tuple[str, ...] = LOOPBACK) -> Certificate:
-        """A server's certificate for these DNS names and IP addresses."""
+    def issue(
+        self, name: str, hosts: tuple[str, ...] = LOOPBACK, *, user: str = "", group: str = ""
+    ) -> Certificate:
+        """A certificate for these DNS names and IP addresses, in files of that name.
+
+        `user` and `group` are who Kubernetes takes its owner for: common name (else `name`) and organisation.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        organisation = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group)] if group else []
+        subject = x509.Name([*organisation, x509.NameAttribute(NameOID.COMMON_NAME, user or name)])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         builder = (
@@ -52,11 +58,11 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-            .add_extension(
-                x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
-            )
             .add_extension(issuer, critical=False)
         )
+        if hosts:
+            names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
+            builder = builder.add_extension(names, critical=False)
         issued = Certificate(self.folder / f"{name}.crt", self.folder / f"{name}.key")
         issued.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
         issued.key.touch(mode=0o600)
