@@ -26,6 +26,7 @@ from bao_backup.core.observed import ForgetRun, Health, RunState, StartRun
 from bao_backup.core.settings import to_environment
 from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.entry.logs import Log
+from bao_backup.entry.serving import figures_of
 from bao_backup.entry.web import serving_web
 
 
@@ -63,7 +64,10 @@ def get(url: str) -> tuple[int, str]:
 def test_probes(tmp_path: Path, alive: bool, ready: bool, answers: tuple[int, int]) -> None:
     """Each probe says what it was asked for, and no more."""
     with serving_web(
-        "127.0.0.1:0", alive=lambda: alive, ready=lambda: ready, database_file=tmp_path / DATABASE
+        "127.0.0.1:0",
+        alive=lambda: alive,
+        ready=lambda: ready,
+        figures=lambda: figures_of(tmp_path / DATABASE),
     ) as address:
         assert (get(f"http://{address}/healthz")[0], get(f"http://{address}/readyz?verbose")[0]) == answers
 
@@ -73,7 +77,9 @@ def test_metrics_of_a_newer_version(tmp_path: Path) -> None:
     file = tmp_path / DATABASE
     with closing(Database(file)) as database:
         database.change(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    with serving_web("127.0.0.1:0", alive=lambda: True, ready=lambda: True, database_file=file) as address:
+    with serving_web(
+        "127.0.0.1:0", alive=lambda: True, ready=lambda: True, figures=lambda: figures_of(file)
+    ) as address:
         status, body = get(f"http://{address}/metrics")
     assert status == 500
     assert "newer" in body
@@ -83,9 +89,11 @@ def test_port_in_use(tmp_path: Path) -> None:
     """A port that somebody else has is an error that says so."""
     file = tmp_path / DATABASE
     with (
-        serving_web("127.0.0.1:0", alive=lambda: True, ready=lambda: True, database_file=file) as address,
+        serving_web(
+            "127.0.0.1:0", alive=lambda: True, ready=lambda: True, figures=lambda: figures_of(file)
+        ) as address,
         pytest.raises(ConfigurationError) as caught,
-        serving_web(address, alive=lambda: True, ready=lambda: True, database_file=file),
+        serving_web(address, alive=lambda: True, ready=lambda: True, figures=lambda: figures_of(file)),
     ):
         pass
     assert address in caught.value.doing

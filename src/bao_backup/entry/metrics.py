@@ -25,7 +25,11 @@ class ClusterFigures(NamedTuple):
     succeeded: int
     failed: int
     dropped: int
-    running: bool
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self.status.attempt is not None and self.status.attempt.under_way
 
 
 #: name -> help, value of a cluster (None: not known yet)

@@ -29,8 +29,10 @@ COMMANDS = {
     "download": ("download", "Fetch a backup into a file, proven on the way."),
     "inspect": ("inspect", "Say what is inside a snapshot, without any key."),
     "serve": ("serve", "Schedule backups by itself, without Kubernetes."),
+    "operator": ("operator", "Schedule backups as Jobs on Kubernetes."),
     "trigger": ("manager", "Ask the manager for a backup now."),
     "status": ("manager", "Show what the manager knows of its clusters."),
+    "crds": ("crds", "Print the CRDs of the documents, for Kubernetes."),
     "dev-server": ("development", "Run a development server that speaks OpenBao's snapshot API."),
     "completion": ("completion", "Print the shell's completion script."),
 }

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from bao_backup.adapters.local.clusters import Clusters
+from bao_backup.adapters.local.database import Database
 from bao_backup.adapters.local.runtime import LocalRuntime
 from bao_backup.adapters.stores import store_traits
 from bao_backup.adapters.system import SystemClock
@@ -18,6 +21,7 @@ from bao_backup.core.observed import Emit, Health, StartRun
 from bao_backup.core.settings import to_environment
 from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.entry.logs import Log
+from bao_backup.entry.metrics import ClusterFigures
 from bao_backup.entry.watched_files import WatchedFiles
 from bao_backup.entry.wiring import bao_of
 from bao_backup.flows.manager import Manager
@@ -29,6 +33,22 @@ POLL_EVERY = 0.5
 ABORT_GRACE = 20.0
 #: The loop goes round at least every second; so long without is a failure.
 ALIVE_WITHIN = 30.0
+
+
+def figures_of(database_file: Path) -> list[ClusterFigures]:
+    """The figures of every cluster, from a connection of its own: any thread may ask."""
+    with closing(Database(database_file)) as database:
+        return [
+            ClusterFigures(
+                namespace=row.namespace,
+                name=row.name,
+                status=row.status,
+                succeeded=row.succeeded,
+                failed=row.failed,
+                dropped=row.dropped,
+            )
+            for row in Clusters(database).present()
+        ]
 
 
 class LocalManager:

@@ -1,16 +1,13 @@
-"""`/healthz`, `/readyz` and `/metrics` of the embedded manager."""
+"""`/healthz`, `/readyz` and `/metrics` of a manager."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-from bao_backup.adapters.local.clusters import Clusters
-from bao_backup.adapters.local.database import Database
 from bao_backup.core.errors import BaoBackupError, ConfigurationError
 from bao_backup.entry.metrics import ClusterFigures, exposition
 
@@ -19,29 +16,13 @@ REQUEST_TIMEOUT = 10
 TEXT = "text/plain; charset=utf-8"
 
 
-def figures_of(database_file: Path) -> list[ClusterFigures]:
-    """The figures of every cluster, from a connection of its own: any thread may ask."""
-    database = Database(database_file)
-    try:
-        return [
-            ClusterFigures(
-                namespace=row.namespace,
-                name=row.name,
-                status=row.status,
-                succeeded=row.succeeded,
-                failed=row.failed,
-                dropped=row.dropped,
-                running=row.status.attempt is not None and row.status.attempt.under_way,
-            )
-            for row in Clusters(database).present()
-        ]
-    finally:
-        database.close()
-
-
 @contextmanager
 def serving_web(
-    address: str, *, alive: Callable[[], bool], ready: Callable[[], bool], database_file: Path
+    address: str,
+    *,
+    alive: Callable[[], bool],
+    ready: Callable[[], bool],
+    figures: Callable[[], Iterable[ClusterFigures]],
 ) -> Iterator[str]:
     """Answer on `address` ("127.0.0.1:9090"; port 0 for a free one) while inside; gives the real one.
 
@@ -49,14 +30,14 @@ def serving_web(
         address: host and port; a host of IPv6 in brackets.
         alive: whether the manager works, for `/healthz`.
         ready: whether it has begun to, and does not end, for `/readyz`.
-        database_file: where the figures of `/metrics` are.
+        figures: what `/metrics` tells; asked in a thread of its own.
 
     Raises ConfigurationError when the address is not one, or is in use.
     """
     host, _, port = address.rpartition(":")
     try:
         kind = _Server6 if host.startswith("[") else ThreadingHTTPServer
-        server = kind((host.strip("[]"), int(port)), _handler(alive, ready, database_file))
+        server = kind((host.strip("[]"), int(port)), _handler(alive, ready, figures))
     except (OSError, ValueError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "expected HOST:PORT"
         raise ConfigurationError(f"listen on {address}", why, hint="choose another with --listen") from error
@@ -75,7 +56,7 @@ class _Server6(ThreadingHTTPServer):
 
 
 def _handler(
-    alive: Callable[[], bool], ready: Callable[[], bool], database_file: Path
+    alive: Callable[[], bool], ready: Callable[[], bool], figures: Callable[[], Iterable[ClusterFigures]]
 ) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = REQUEST_TIMEOUT
@@ -96,7 +77,7 @@ def _handler(
 
         def _metrics(self) -> None:
             try:
-                body = exposition(lambda: figures_of(database_file))
+                body = exposition(figures)
             except BaoBackupError as error:
                 self._answer(500, f"{error.message}\n".encode(), TEXT)
             else:

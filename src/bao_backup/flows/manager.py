@@ -51,9 +51,11 @@ class Manager:
         self._wake = WakeTimes()
         self._known: set[str] = set()
         self._pauses: dict[str, timedelta] = {}
-        self._looking: dict[str, asyncio.Task[None]] = {}
+        self._at_once = at_once
+        #: Those whose turn has come, and all that wait for it or are looked at.
+        self._turns: asyncio.Queue[str] = asyncio.Queue()
+        self._looking: set[str] = set()
         self._again: set[str] = set()
-        self._turns = asyncio.Semaphore(at_once)
         self._changed = asyncio.Event()
         self._newest = clock.now()
         #: When the loop last went round.
@@ -65,11 +67,20 @@ class Manager:
         """These are all the clusters now; new ones are looked at soon, and gone ones no more."""
         wanted = set(uids)
         for uid in self._known - wanted:
-            self._wake.set(uid, None)
-            self._pauses.pop(uid, None)
-        new = wanted - self._known
-        self._known = wanted
-        self.nudge(new)
+            self.drop(uid)
+        for uid in wanted - self._known:
+            self.add(uid)
+
+    def add(self, uid: str) -> None:
+        """Look at this cluster soon, which may be a new one."""
+        self._known.add(uid)
+        self.nudge((uid,))
+
+    def drop(self, uid: str) -> None:
+        """This cluster is gone."""
+        self._known.discard(uid)
+        self._wake.set(uid, None)
+        self._pauses.pop(uid, None)
 
     def nudge(self, uids: Iterable[str]) -> None:
         """Something happened to these: look at them soon."""
@@ -80,7 +91,8 @@ class Manager:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Go on until `stop` is set."""
-        watching = asyncio.create_task(self._be_woken_by(stop))
+        tasks = [asyncio.create_task(self._take_turns()) for _ in range(self._at_once)]
+        tasks.append(asyncio.create_task(self._be_woken_by(stop)))
         try:
             while not stop.is_set():
                 self.rounds += 1
@@ -92,7 +104,6 @@ class Manager:
                 await self._rest()
         finally:
             # Harmless wherever it hits: the next look decides the same again.
-            tasks = (watching, *self._looking.values())
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -114,16 +125,22 @@ class Manager:
         if uid in self._looking:
             self._again.add(uid)
         else:
-            self._looking[uid] = asyncio.create_task(self._take_turn(uid))
+            self._looking.add(uid)
+            self._turns.put_nowait(uid)
+
+    async def _take_turns(self) -> None:
+        while True:
+            await self._take_turn(await self._turns.get())
+            # A look may need no waiting at all: thousands in a row would let nothing else happen.
+            await asyncio.sleep(0)
 
     async def _take_turn(self, uid: str) -> None:
         moment = self._clock.now()
         try:
-            async with self._turns:
-                if uid in self._known:
-                    moment = await self._look(uid)
+            if uid in self._known:
+                moment = await self._look(uid)
         finally:
-            del self._looking[uid]
+            self._looking.discard(uid)
         if uid in self._again:
             self._again.discard(uid)
             moment = self._clock.now()

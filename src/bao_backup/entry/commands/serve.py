@@ -10,7 +10,7 @@ import click
 
 from bao_backup.adapters.local.database import DATABASE
 from bao_backup.entry.logs import Log
-from bao_backup.entry.serving import LocalManager
+from bao_backup.entry.serving import LocalManager, figures_of
 from bao_backup.entry.source import secrets_beside, secrets_option
 from bao_backup.entry.state_folder import state_option
 from bao_backup.entry.web import serving_web
@@ -84,7 +84,7 @@ def serve_command(
     with (
         closing(manager),
         serving_web(
-            listen, alive=manager.alive, ready=manager.ready, database_file=state / DATABASE
+            listen, alive=manager.alive, ready=manager.ready, figures=lambda: figures_of(state / DATABASE)
         ) as address,
     ):
         log.say(f"probes and metrics on http://{address}")

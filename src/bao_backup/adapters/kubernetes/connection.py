@@ -1,0 +1,50 @@
+"""Where the API server is and who we are there: the pod's own account, or a kubeconfig."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kubernetes_asyncio.client import Configuration
+from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+
+from bao_backup.core.errors import ConfigurationError, one_line
+
+#: Set in every pod.
+IN_POD = "KUBERNETES_SERVICE_HOST"
+#: How many calls may be under way at once.
+CONNECTIONS = 64
+NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+async def connect(kubeconfig: str = "", context: str = "") -> Configuration:
+    """How to reach the API server: by the kubeconfig where one is named, or where this is no pod.
+
+    Raises ConfigurationError when there is no configuration, or it cannot be read.
+    """
+    found = Configuration()
+    try:
+        if IN_POD in os.environ and not kubeconfig and not context:
+            load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
+        else:
+            await load_kube_config(kubeconfig or None, context or None, client_configuration=found)
+    except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+        # The library's own errors tell of the file; others may repeat what is in it.
+        why = one_line(str(error)) if isinstance(error, ConfigException) else type(error).__name__
+        raise ConfigurationError(
+            f"read the kubeconfig {kubeconfig or os.environ.get('KUBECONFIG') or '~/.kube/config'}",
+            why[:300],
+            hint="name a kubeconfig with --kubeconfig, and one of its contexts with --context",
+        ) from error
+    found.connection_pool_maxsize = CONNECTIONS
+    return found
+
+
+def own_namespace() -> str:
+    """The namespace of the pod that this runs in; "default" where it is none."""
+    if named := os.environ.get("POD_NAMESPACE"):
+        return named
+    try:
+        return NAMESPACE_FILE.read_text(encoding="utf-8").strip()
+    except OSError:
+        return "default"

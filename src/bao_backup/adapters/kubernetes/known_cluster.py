@@ -1,0 +1,124 @@
+"""A cluster as the API last showed it, kept small: ten thousand of them fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
+from bao_backup.core.errors import DocumentError, Problem
+from bao_backup.core.spec import OpenBaoCluster, parse_cluster
+from bao_backup.core.status import BackupStatus, OperationLock
+
+_FIELDS = msgspec.structs.fields(BackupStatus)
+
+
+class KnownCluster(NamedTuple):
+    """One OpenBaoCluster object. `spec` and `status` are JSON."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    #: resourceVersion
+    version: str
+    spec: bytes
+    status: bytes
+    #: The annotation that asks for a manual run; empty when there is none.
+    trigger: str
+    #: The manager's memory as an annotation, where the status has no room for it; else empty.
+    memory: str
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        """From the object as the API sends it."""
+        metadata = body["metadata"]
+        annotations = metadata.get("annotations") or {}
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            uid=metadata["uid"],
+            generation=metadata.get("generation", 0),
+            version=metadata["resourceVersion"],
+            spec=msgspec.json.encode(body.get("spec")),
+            status=msgspec.json.encode(body.get("status")),
+            trigger=annotations.get(TRIGGER, ""),
+            memory=annotations.get(MEMORY, ""),
+        )
+
+    def is_newer_than(self, other: KnownCluster) -> bool:
+        """Events come late, and answers to our own writes before them: the older one is dropped.
+
+        Versions are compared as numbers, as Kubernetes allows since 1.35 and etcd has it all along.
+        """
+        if self.version.isdigit() and other.version.isdigit():
+            return int(self.version) > int(other.version)
+        return self.version != other.version
+
+    def raw_status(self) -> dict[str, Any]:
+        """`status` as it is; empty where nobody wrote it."""
+        status = msgspec.json.decode(self.status)
+        return status if isinstance(status, dict) else {}
+
+    def read_document(self) -> tuple[OpenBaoCluster | None, tuple[Problem, ...]]:
+        """The document, or what is wrong with it."""
+        document = {
+            "apiVersion": "openbao.org/v1alpha1",
+            "kind": "OpenBaoCluster",
+            "metadata": {
+                "name": self.name,
+                "namespace": self.namespace,
+                "uid": self.uid,
+                "generation": self.generation,
+            },
+            "spec": msgspec.json.decode(self.spec),
+            "status": self.raw_status(),
+        }
+        try:
+            return parse_cluster(document, strict=False), ()
+        except DocumentError as error:
+            return None, error.problems
+
+    def read_status(self) -> BackupStatus:
+        """What the manager remembers: from the annotation where there is one, else from the status."""
+        if self.memory:
+            try:
+                return msgspec.json.decode(self.memory, type=BackupStatus)
+            except msgspec.MsgspecError:
+                pass  # somebody changed it: the status still says what people see
+        backup = self.raw_status().get("backup")
+        return read_backup_status(backup) if isinstance(backup, dict) else BackupStatus()
+
+    def read_lock(self) -> OperationLock | None:
+        """The operation lock, whoever holds it; one that cannot be read is somebody's still."""
+        lock = self.raw_status().get("operationLock")
+        if not lock:
+            return None
+        try:
+            return msgspec.convert(lock, OperationLock)
+        except msgspec.ValidationError:
+            return OperationLock(operation="unknown", holder="unknown", message="its form is not known")
+
+
+def read_backup_status(backup: Mapping[str, Any]) -> BackupStatus:
+    """`status.backup`; a field that is not as it must be is as if it were not there."""
+    present = {name: value for name, value in backup.items() if value is not None}
+    try:
+        return msgspec.convert(present, BackupStatus)
+    except msgspec.ValidationError:
+        right = {}
+        for field in _FIELDS:
+            name = field.encode_name
+            if name in present and _fits(name, present[name]):
+                right[name] = present[name]
+        return msgspec.convert(right, BackupStatus)
+
+
+def _fits(name: str, value: object) -> bool:
+    try:
+        msgspec.convert({name: value}, BackupStatus)
+    except msgspec.ValidationError:
+        return False
+    return True

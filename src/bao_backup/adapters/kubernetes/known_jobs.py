@@ -1,0 +1,92 @@
+"""The Jobs that the API last showed: ours, and those of other managers, by cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bao_backup.adapters.kubernetes.api import Json
+from bao_backup.adapters.kubernetes.names import CLUSTER, CLUSTER_UID, label_value
+from bao_backup.adapters.kubernetes.outcome import is_finished, is_ours
+
+#: Only what the selector lets through is seen: backups of any manager.
+SELECTOR = "openbao.org/component in (backup,upgrade-snapshot)"
+
+
+class KnownJobs:
+    """Jobs by name, below their cluster's namespace and label."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[tuple[str, str], dict[str, Json]] = {}
+
+    def take(self, body: Mapping[str, Any]) -> bool:
+        """Take the Job in, unless a newer one is known; answers whether it says anything new."""
+        metadata = body["metadata"]
+        jobs = self._jobs.setdefault(_place(metadata), {})
+        known = jobs.get(metadata["name"])
+        if known is not None and not _newer(metadata, known["metadata"]):
+            return False
+        jobs[metadata["name"]] = _small(body)
+        return True
+
+    def drop(self, body: Mapping[str, Any]) -> None:
+        """The Job is gone."""
+        metadata = body["metadata"]
+        place = _place(metadata)
+        jobs = self._jobs.get(place, {})
+        known = jobs.get(metadata["name"])
+        if known is not None and known["metadata"]["uid"] == metadata["uid"]:
+            del jobs[metadata["name"]]
+            if not jobs:
+                del self._jobs[place]
+
+    def of(self, namespace: str, cluster: str) -> list[Json]:
+        """The Jobs of the cluster of that name."""
+        return list(self._jobs.get((namespace, label_value(cluster)), {}).values())
+
+    def get(self, namespace: str, cluster: str, name: str) -> Json | None:
+        """The Job of that name, of that cluster."""
+        return self._jobs.get((namespace, label_value(cluster)), {}).get(name)
+
+    def all(self) -> Iterator[Json]:
+        """Every Job that is known."""
+        for jobs in list(self._jobs.values()):
+            yield from list(jobs.values())
+
+
+def cluster_uid(job: Mapping[str, Any]) -> str:
+    """The cluster that one of our Jobs was made for; empty for others' Jobs."""
+    uid: str = (job["metadata"].get("annotations") or {}).get(CLUSTER_UID, "")
+    return uid if is_ours(job) else ""
+
+
+def is_forgotten(job: Mapping[str, Any]) -> bool:
+    """Whether its end is in the status: only then it gets its time to live."""
+    return is_ours(job) and is_finished(job) and job["spec"].get("ttlSecondsAfterFinished") is not None
+
+
+def finished_at(job: Mapping[str, Any]) -> str:
+    """When it was over, as the API writes times; they sort as texts."""
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    return max((c.get("lastTransitionTime") or "" for c in conditions), default="")
+
+
+def _place(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    return metadata["namespace"], (metadata.get("labels") or {}).get(CLUSTER, "")
+
+
+def _newer(metadata: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    if metadata["uid"] != known["uid"]:
+        return True
+    new, old = metadata["resourceVersion"], known["resourceVersion"]
+    return int(new) > int(old) if new.isdigit() and old.isdigit() else bool(new != old)
+
+
+def _small(body: Mapping[str, Any]) -> Json:
+    """Without what nobody looks at; of a Job that is over and done with, hardly more than its name."""
+    if is_forgotten(body):
+        kept = ("name", "namespace", "uid", "resourceVersion", "labels", "annotations")
+        spec = {"ttlSecondsAfterFinished": body["spec"]["ttlSecondsAfterFinished"]}
+        metadata = {name: body["metadata"][name] for name in kept if name in body["metadata"]}
+        return {"metadata": metadata, "spec": spec, "status": {"conditions": body["status"]["conditions"]}}
+    return dict(body) | {"metadata": {k: v for k, v in body["metadata"].items() if k != "managedFields"}}

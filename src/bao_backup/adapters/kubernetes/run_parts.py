@@ -1,0 +1,63 @@
+"""What a run's Job needs beside it: its ServiceAccount and its NetworkPolicy, made before the Job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from bao_backup.adapters.kubernetes.api import (
+    NETWORK_POLICIES,
+    SERVICE_ACCOUNTS,
+    Json,
+    Kind,
+    KubernetesApi,
+)
+from bao_backup.adapters.kubernetes.manifests import RunObjects
+from bao_backup.adapters.kubernetes.names import MANAGED_BY, OURS
+from bao_backup.core.errors import KubernetesConflictError
+
+
+class RunParts:
+    """Makes them, and remembers which are as they must be, so that nothing is asked twice."""
+
+    def __init__(self, api: KubernetesApi) -> None:
+        self._api = api
+        #: cluster's uid -> the parts as they were last made sure of
+        self._ensured: dict[str, bytes] = {}
+
+    async def ensure(self, uid: str, namespace: str, objects: RunObjects) -> None:
+        """See that both are there, as `objects` has them; raises a KubernetesError."""
+        wanted = msgspec.json.encode((objects.service_account, objects.network_policy))
+        if self._ensured.get(uid) == wanted:
+            return
+        for kind, body in (
+            (SERVICE_ACCOUNTS, objects.service_account),
+            (NETWORK_POLICIES, objects.network_policy),
+        ):
+            if body is not None:
+                await self._ensure(kind, namespace, body)
+        self._ensured[uid] = wanted
+
+    def let_go(self, uid: str) -> None:
+        """The cluster is gone; so are they, with their owner."""
+        self._ensured.pop(uid, None)
+
+    async def _ensure(self, kind: Kind, namespace: str, body: Json) -> None:
+        try:
+            await self._api.create(kind, namespace, body)
+        except KubernetesConflictError:
+            name = body["metadata"]["name"]
+            known = await self._api.get(kind, namespace, name)
+            if not _holds(known, body) and (known["metadata"].get("labels") or {}).get(MANAGED_BY) == OURS:
+                await self._api.patch(kind, namespace, name, body)
+
+
+def _holds(known: Any, wanted: Any) -> bool:
+    """Whether all of `wanted` is in `known`; others may have added to it."""
+    if isinstance(wanted, dict):
+        return isinstance(known, dict) and all(_holds(known.get(k), v) for k, v in wanted.items())
+    if isinstance(wanted, list):
+        same = isinstance(known, list) and len(known) == len(wanted)
+        return same and all(_holds(k, w) for k, w in zip(known, wanted, strict=True))
+    return bool(known == wanted)

@@ -1,0 +1,320 @@
+"""The port `Runtime` on Kubernetes: documents and status are objects, runs are Jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, JOBS, PODS, Json, KubernetesApi
+from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
+from bao_backup.adapters.kubernetes.known_jobs import cluster_uid, finished_at, is_forgotten
+from bao_backup.adapters.kubernetes.known_objects import KnownObjects
+from bao_backup.adapters.kubernetes.manifests import run_objects
+from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
+from bao_backup.adapters.kubernetes.options import JobOptions
+from bao_backup.adapters.kubernetes.outcome import is_finished, needs_pods, run_of
+from bao_backup.adapters.kubernetes.run_parts import RunParts
+from bao_backup.adapters.kubernetes.status_patch import backup_patch, lacks, lock_patch, memory_of
+from bao_backup.core.errors import (
+    BaoBackupError,
+    DocumentError,
+    InternalError,
+    KubernetesConflictError,
+    KubernetesDeniedError,
+    KubernetesError,
+    KubernetesMissingError,
+    KubernetesRefusedError,
+)
+from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
+from bao_backup.core.result import failed
+from bao_backup.core.status import BackupStatus, OperationLock
+from bao_backup.ports import Clock
+
+#: How long a Job is kept to look at once its end is in the status, in seconds.
+KEPT_SECONDS = 24 * 3600
+
+
+@dataclass(slots=True)
+class Counted:
+    """What became of a cluster's runs since this manager started, for its metrics."""
+
+    succeeded: int = 0
+    failed: int = 0
+    dropped: int = 0
+
+
+class KubernetesRuntime:
+    """Clusters as the API shows them, and Jobs for their runs.
+
+    Args:
+        api: the API server.
+        clock: the time.
+        options: what all runs' Jobs have in common.
+        tell: told of every event, with "namespace/name" of the cluster.
+        changed: told the uid of each cluster that there is news of.
+        gone: told the uid of each cluster that was deleted.
+        most_runs: how many runs may be under way at once; 0: no limit.
+    """
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        *,
+        clock: Clock,
+        options: JobOptions,
+        tell: Callable[[str, Emit], None],
+        changed: Callable[[str], None],
+        gone: Callable[[str], None],
+        most_runs: int = 0,
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._options = options
+        self._tell = tell
+        self._changed = changed
+        self._gone = gone
+        self._most_runs = most_runs
+        self.known = KnownObjects(changed, self._let_go)
+        self._parts = RunParts(api)
+        #: Fields of the status that the installed schema has no room for.
+        self._lacking: frozenset[str] = frozenset()
+        #: uid of a Job that is over -> what became of it
+        self._ended: dict[str, Run] = {}
+        #: cluster's uid -> its runs that the API did not let us start
+        self._refused: dict[str, dict[str, Run]] = {}
+        self.counted: dict[str, Counted] = {}
+
+    # --- what the port promises ----------------------------------------------------------------
+
+    async def observe(self, uid: str) -> tuple[Observed, str]:
+        known = self.known.cluster(uid)
+        document, problems = known.read_document()
+        jobs = [job for job in self.known.jobs.of(known.namespace, known.name) if not is_forgotten(job)]
+        runs = [await self._run(job, known) for job in jobs]
+        observed = Observed(
+            namespace=known.namespace,
+            name=known.name,
+            uid=uid,
+            generation=known.generation,
+            document=document,
+            problems=problems,
+            status=known.read_status(),
+            lock=known.read_lock(),
+            restore=self.known.restore_of(known),
+            runs=(*runs, *self._refused.get(uid, {}).values()),
+            trigger=known.trigger,
+            room=not self._most_runs or self._under_way(but=uid) < self._most_runs,
+        )
+        return observed, known.version
+
+    async def ask_health(self, uid: str) -> Health:
+        raise InternalError(f"ask the health of {uid}", "on Kubernetes the executor finds the leader")
+
+    async def save(self, uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
+        known = self.known.cluster(uid)
+        if version != known.version:
+            return False
+        try:
+            known = await self._patch_status(known, status, lock)
+            await self._remember(known, status)
+        except KubernetesConflictError:
+            await self._look_again(known)
+            return False
+        except KubernetesMissingError:
+            self.known.drop_cluster({"metadata": {"uid": uid}})
+            return False
+        return True
+
+    async def start(self, uid: str, run: StartRun) -> None:
+        known = self.known.cluster(uid)
+        if self.known.jobs.get(known.namespace, known.name, run.name) is not None:
+            return
+        document, problems = known.read_document()
+        if document is None:
+            raise DocumentError(f"start {run.name}", problems)
+        try:
+            objects = run_objects(document, run, self._options)
+            await self._parts.ensure(uid, known.namespace, objects)
+            job = await self._create(known.namespace, objects.job)
+        except (DocumentError, KubernetesDeniedError, KubernetesRefusedError) as error:
+            self._refuse(uid, run, error)
+        else:
+            self.known.take_job(job)
+
+    async def forget(self, uid: str, run: ForgetRun) -> None:
+        refused = self._refused.get(uid, {}).pop(run.name, None)
+        if refused is not None:
+            self._count(uid, refused)
+        known = self.known.cluster(uid)
+        job = self.known.jobs.get(known.namespace, known.name, run.name)
+        if job is None or cluster_uid(job) != uid or not is_finished(job):
+            return
+        if not is_forgotten(job):
+            self._count(uid, self._ended.get(job["metadata"]["uid"]))
+            await self._live_on(job, KEPT_SECONDS)
+        await self._trim_history(known)
+
+    async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:
+        known = self.known.cluster(uid)
+        if known.trigger != request.value:
+            return
+        try:
+            self.known.take_cluster(await self._annotate(known, {TRIGGER: None}))
+        except KubernetesConflictError:
+            await self._look_again(known)  # the next round sees whether it is still there
+
+    async def emit(self, uid: str, event: Emit) -> None:
+        known = self.known.cluster(uid)
+        self._tell(f"{known.namespace}/{known.name}", event)
+        try:
+            await self._api.create(EVENTS, known.namespace, self._event(known, event))
+        except KubernetesError as error:
+            # It is in the log, and what matters is in the status.
+            self._tell(
+                f"{known.namespace}/{known.name}",
+                Emit(reason="EventNotWritten", message=error.message, warning=True),
+            )
+
+    # --- runs ----------------------------------------------------------------------------------
+
+    async def look_at(self, job: Json) -> tuple[list[Json], list[Json]]:
+        """The Job's Pods, and the events of both."""
+        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
+        selector = f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}"
+        pods = [pod async for pod in self._api.list(PODS, namespace, labelSelector=selector)]
+        events: list[Json] = []
+        for each in (name, *(pod["metadata"]["name"] for pod in pods)):
+            field = f"involvedObject.name={each}"
+            events += [e async for e in self._api.list(EVENTS, namespace, fieldSelector=field)]
+        return pods, events
+
+    async def _run(self, job: Json, known: KnownCluster) -> Run:
+        metadata = job["metadata"]
+        ours = cluster_uid(job) == known.uid
+        if not ours:
+            state = RunState.FINISHED if is_finished(job) else RunState.UNFINISHED
+            return Run(name=metadata["name"], state=state, ours=False)
+        ended = self._ended.get(metadata["uid"])
+        if ended is not None:
+            return ended
+        now = self._clock.now()
+        pods, events = await self.look_at(job) if needs_pods(job, now) else ([], [])
+        run = run_of(job, pods, events, now)
+        if run.state is RunState.FINISHED:
+            self._ended[metadata["uid"]] = run
+        return run
+
+    async def _create(self, namespace: str, job: Json) -> Json:
+        """The Job, which may exist already: then somebody else, or we ourselves before, made it."""
+        try:
+            return await self._api.create(JOBS, namespace, job)
+        except KubernetesConflictError:
+            return await self._api.get(JOBS, namespace, job["metadata"]["name"])
+
+    def _refuse(self, uid: str, run: StartRun, error: BaoBackupError) -> None:
+        """The run did not begin, and never will as it is: that is how it ended."""
+        now = self._clock.now()
+        result = failed(error, started=now, finished=now, key=run.key, slot=run.slot, trigger=run.trigger)
+        self._refused.setdefault(uid, {})[run.name] = Run(
+            name=run.name, state=RunState.FINISHED, result=result
+        )
+        self._changed(uid)
+
+    async def _live_on(self, job: Json, seconds: int) -> None:
+        """Let Kubernetes remove the Job so long after its end."""
+        metadata = job["metadata"]
+        change = {"spec": {"ttlSecondsAfterFinished": seconds}}
+        with suppress(KubernetesMissingError):
+            self.known.take_job(await self._api.patch(JOBS, metadata["namespace"], metadata["name"], change))
+        self._ended.pop(metadata["uid"], None)
+
+    async def _trim_history(self, known: KnownCluster) -> None:
+        document, _ = known.read_document()
+        backup = document.spec.backup if document else None
+        keep = backup.history_limit if backup else 0
+        over = [job for job in self.known.jobs.of(known.namespace, known.name) if is_forgotten(job)]
+        over.sort(key=finished_at, reverse=True)
+        for job in over[keep:]:
+            if job["spec"]["ttlSecondsAfterFinished"]:
+                await self._live_on(job, 0)
+
+    def _under_way(self, *, but: str) -> int:
+        """How many clusters but this one have a run of ours that is not over."""
+        uids = {cluster_uid(job) for job in self.known.jobs.all() if not is_finished(job)}
+        return len(uids - {"", but})
+
+    def _count(self, uid: str, run: Run | None) -> None:
+        result = run.result if run else None
+        if result is None:
+            return
+        counted = self.counted.setdefault(uid, Counted())
+        counted.succeeded += result.succeeded
+        counted.failed += not result.succeeded
+        counted.dropped += result.retention.dropped_count if result.retention else 0
+
+    # --- the object ----------------------------------------------------------------------------
+
+    async def _patch_status(
+        self, known: KnownCluster, status: BackupStatus, lock: OperationLock | None
+    ) -> KnownCluster:
+        raw = known.raw_status()
+        change: Json = {}
+        if backup := backup_patch(raw, status, self._lacking):
+            change["backup"] = backup
+        if lock != known.read_lock():
+            change["operationLock"] = lock_patch(raw, lock)
+        if not change:
+            return known
+        body = {"metadata": {"resourceVersion": known.version}, "status": change}
+        answer = await self._api.patch(CLUSTERS, known.namespace, known.name, body, part="status")
+        self.known.take_cluster(answer)
+        self._lacking |= lacks(answer.get("status") or {}, status)
+        return KnownCluster.of(answer)
+
+    async def _remember(self, known: KnownCluster, status: BackupStatus) -> None:
+        """Where the status has no room for all of it, an annotation has: written after the status."""
+        memory = memory_of(status) if self._lacking else ""
+        if memory != known.memory:
+            self.known.take_cluster(await self._annotate(known, {MEMORY: memory or None}))
+
+    async def _annotate(self, known: KnownCluster, annotations: Mapping[str, str | None]) -> Json:
+        metadata = {"resourceVersion": known.version, "annotations": annotations}
+        return await self._api.patch(CLUSTERS, known.namespace, known.name, {"metadata": metadata})
+
+    async def _look_again(self, known: KnownCluster) -> None:
+        """Somebody changed the object, and the event of it may be long in coming."""
+        try:
+            self.known.take_cluster(await self._api.get(CLUSTERS, known.namespace, known.name))
+        except KubernetesMissingError:
+            self.known.drop_cluster({"metadata": {"uid": known.uid}})
+
+    def _let_go(self, uid: str) -> None:
+        self._refused.pop(uid, None)
+        self.counted.pop(uid, None)
+        self._parts.let_go(uid)
+        self._gone(uid)
+
+    def _event(self, known: KnownCluster, event: Emit) -> Json:
+        now = self._clock.now()
+        moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{known.name[:50]}.", "namespace": known.namespace},
+            "involvedObject": {
+                "apiVersion": "openbao.org/v1alpha1",
+                "kind": "OpenBaoCluster",
+                "namespace": known.namespace,
+                "name": known.name,
+                "uid": known.uid,
+                "resourceVersion": known.version,
+            },
+            "type": "Warning" if event.warning else "Normal",
+            "reason": event.reason,
+            "message": event.message[:1000],
+            "source": {"component": "bao-backup"},
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
