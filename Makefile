@@ -3,13 +3,14 @@
 # make check   the fast part: lint, types, layers, unit tests, contracts on fakes
 # make bench   benchmarks beside their peers, with ratios
 # make fuzz    a longer fuzz run of the archive reader
+# make manifests  write what is generated for Kubernetes into deploy/
 # make lock    pin the newest allowed versions of everything
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check lint bench fuzz servers format lock clean
+.PHONY: demo test check lint bench fuzz servers format manifests lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python -m demo
@@ -39,6 +40,9 @@ fuzz: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+manifests: $(INSTALLED)
+	$(BIN)/bao-backup crds --output-folder deploy/crds
 
 # Hashes pin every file; no registry is named, so each machine uses its own.
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
