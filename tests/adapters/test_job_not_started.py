@@ -160,3 +160,16 @@ def test_a_job_that_is_being_deleted_is_not_ended() -> None:
     of = active_job()
     of["metadata"]["deletionTimestamp"] = at(50)
     assert could_not_start(of, [CREATING], [FAILED_MOUNT], NOW) is None
+
+
+def test_the_newest_trouble_is_told() -> None:
+    """In whichever order Events come; the scheduler's have other times than the kubelet's."""
+    newer = event("FailedMount", MOUNT.replace("prod-s3", "newer"), first=150, last=200)
+    verdict = could_not_start(active_job(), [CREATING], [newer, FAILED_MOUNT], NOW)
+    assert verdict is not None
+    assert '"newer"' in verdict[1]
+    series: Json = {"firstTimestamp": None, "lastTimestamp": None, "eventTime": "2026-11-22T02:00:06.000001Z"}
+    series |= {"series": {"count": 9, "lastObservedTime": at(210)}}
+    verdict = could_not_start(active_job(), [CREATING], [newer, FAILED_MOUNT | series], NOW)
+    assert verdict is not None
+    assert '"prod-s3"' in verdict[1]

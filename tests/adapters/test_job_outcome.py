@@ -15,6 +15,7 @@ from tests.adapters.jobs import (
     Json,
     active_job,
     after,
+    at,
     complete_job,
     condition,
     event,
@@ -126,6 +127,8 @@ DRAINED = pod(
 NOT_ADMITTED = pod(phase="Failed", reason="OutOfcpu", message="Node didn't have enough resource: cpu")
 NO_COMMAND = pod(terminated(128, "StartError", 'exec: "bao": not found', startedAt="1970-01-01T00:00:00Z"))
 UNKNOWN = pod(terminated(137, "ContainerStatusUnknown", "could not be located"), phase="Failed")
+NO_SECRET = event("Failed", 'Error: secret "a" not found')
+EVICTION = event("TaintManagerEviction", f"Marking for deletion Pod vault/{NAME}-x7k2p")
 OVER = failed_job("DeadlineExceeded")
 
 
@@ -150,7 +153,7 @@ OVER = failed_job("DeadlineExceeded")
         (failed_job(), [NO_COMMAND], [], "ContainerRefused", 'exec: "bao": not found'),
         (failed_job(), [lost()], [], "NodeLost", "its node node-1 is lost"),
         (failed_job(), [pod(phase="Failed", reason="NodeLost")], [], "NodeLost", "node-1"),
-        (failed_job(), [], [event("TaintManagerEviction", "Marking")], "NodeLost", "its node was lost"),
+        (failed_job(), [], [EVICTION], "NodeLost", "its node was lost"),
         (failed_job(), [], [], "PodDeleted", "its pod is gone"),
         (OVER, [], [event("Started", "Started")], "DeadlineExceeded", "not finished within 4h; raise spec"),
         (OVER, [KILLED], [], "DeadlineExceeded", "not finished within 4h"),
@@ -160,7 +163,13 @@ OVER = failed_job("DeadlineExceeded")
         (OVER, [], [event("FailedMount", MOUNT), event("Started", "")], "DeadlineExceeded", "4h"),
         (OVER, [], [event("Failed", f'Failed to pull image "a": {PULL}')], "ImageNotFound", "not found"),
         (OVER, [], [event("Failed", "Error: ErrImagePull")], "DeadlineExceeded", "4h"),
-        (OVER, [], [event("Failed", 'Error: secret "a" not found')], "SecretNotFound", 'no Secret "a"'),
+        (OVER, [], [NO_SECRET, event("Started", "")], "DeadlineExceeded", "4h"),
+        (OVER, [UNKNOWN], [NO_SECRET], "SecretNotFound", 'no Secret "a"'),
+        (failed_job(), [KILLED], [event("FailedMount", MOUNT)], "NoResult", "exit code 137"),
+        (failed_job(), [KILLED], [EVICTION], "NoResult", "exit code 137"),
+        (failed_job(), [pod(terminated(137), phase="Failed", deleted=10)], [], "NoResult", "exit code 137"),
+        (failed_job(), [], [event("TaintManagerEviction", "Cancelling deletion")], "PodDeleted", "is gone"),
+        (OVER, [], [NO_SECRET], "SecretNotFound", 'no Secret "a"'),
     ],
 )
 def test_without_a_message_the_reason_is_worked_out(
@@ -223,6 +232,7 @@ def test_a_slot_that_is_no_time_is_left_out(slot: str) -> None:
         (complete_job(), [], 0, 600),
         (job(condition("FailureTarget")), [lost(deleted=400)], 1, 400),
         (failed_job(startTime=None), [], 0, 600),
+        (failed_job(), [pod(phase="Failed", startTime=at(610))], 610, 610),
     ],
 )
 def test_times_are_those_of_the_api(of: Json, pods: list[Json], started: float, finished: float) -> None:
@@ -237,6 +247,20 @@ def test_a_foreign_job_has_no_result() -> None:
         of["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "openbao-operator"
         run = run_of(of, [KILLED], [], NOW)
         assert (run.state, run.ours, run.result) == (state, False, None)
+
+
+def test_an_event_of_an_older_job_says_nothing() -> None:
+    """Its Pods had the same name where that is cut."""
+    older = event("FailedMount", MOUNT, first=-600, last=-500)
+    assert result_of(OVER, events=(older,)).reason == "DeadlineExceeded"
+    assert result_of(OVER, events=(older | {"lastTimestamp": at(10)},)).reason == "SecretNotFound"
+
+
+def test_an_event_of_another_pod_says_nothing() -> None:
+    """As long as there is one that the Job owns."""
+    other = event("FailedMount", MOUNT)
+    other["involvedObject"]["uid"] = "another"
+    assert result_of(OVER, UNKNOWN, events=(other,)).reason == "DeadlineExceeded"
 
 
 def test_pods_that_are_gone_are_known_by_the_jobs_events() -> None:

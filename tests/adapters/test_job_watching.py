@@ -61,6 +61,8 @@ def test_a_condition_that_does_not_hold_finishes_nothing() -> None:
     assert not is_finished(active_job())
     assert not is_finished(job(condition("Failed", status="False")))
     assert not is_finished(job(condition("FailureTarget")))
+    for none in (job(condition("Failed", status="False")), job(condition("Complete", status="Unknown"))):
+        assert run_of(none, [], [], NOW).state is RunState.UNFINISHED
 
 
 def test_a_job_of_a_lost_node_is_finished() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from bao_backup.adapters.kubernetes import event_texts
 from bao_backup.adapters.kubernetes.facts import Event, Job, Pod, Terminated
 from bao_backup.adapters.kubernetes.not_started import has_run, trouble_of
 from bao_backup.adapters.kubernetes.reasons import Account, quoted
@@ -101,7 +102,7 @@ def _of_gone_node(job: Job, pod: Pod | None, events: Sequence[Event]) -> Account
         return None
     run = job.metadata.name
     for event in reversed([each for each in events if each.involved_object.kind == "Pod"]):
-        if event.reason == "TaintManagerEviction":
+        if event.reason == "TaintManagerEviction" and event_texts.marks_for_deletion(event.message):
             return Account(reason="NodeLost", said=f"run {run}: its node was lost, and its pod is deleted")
         if event.reason in ("Evicted", "Preempted", "Preempting"):
             return Account(reason="Evicted", said=f"run {run}: its pod was evicted: {quoted(event.message)}")

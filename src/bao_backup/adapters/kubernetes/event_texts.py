@@ -33,6 +33,11 @@ def created_pod(text: str) -> str:
     return created["pod"] if created is not None else ""
 
 
+def marks_for_deletion(text: str) -> bool:
+    """Whether an Event `TaintManagerEviction` says so, and not that it was called off."""
+    return text.startswith("Marking for deletion")
+
+
 def of_mount(text: str, spec: PodSpec, run: str) -> Account:
     """What an Event `FailedMount` says; the Pod's spec tells which Secret a volume is of."""
     account = _missing(text, run)
