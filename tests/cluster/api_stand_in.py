@@ -120,10 +120,10 @@ class StandIn:
 
     async def _watch(self, request: web.BaseRequest) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await response.prepare(request)
         feed: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._feeds.append(feed)
+        self._feeds.append(feed)  # before the client can know that its watch is open
         try:
+            await response.prepare(request)
             while (request.transport is not None) and (piece := await _next(feed)) is not None:
                 if piece:
                     await response.write(piece)

@@ -10,7 +10,7 @@ from http.client import IncompleteRead
 import pytest
 from tests.cluster.api_stand_in import WATCH_JOBS, WATCH_PODS, StandIn, Watching, call, event
 from tests.harness.api_proxy import ApiProxy
-from tests.harness.api_request import Match
+from tests.harness.api_request import Match, is_watch
 from tests.harness.certificates import Authority
 from tests.harness.process import wait_until
 
@@ -37,6 +37,24 @@ def jobs(proxy: ApiProxy) -> Iterator[Watching]:
     """A watch of jobs."""
     with contextlib.closing(Watching(proxy, WATCH_JOBS)) as watching:
         yield watching
+
+
+@pytest.mark.parametrize(
+    ("query", "watch"),
+    [
+        ("watch=true", True),
+        ("limit=1&watch=True", True),
+        ("watch=1", True),
+        ("watch", True),
+        ("watch=false", False),
+        ("watch=0", False),
+        ("allowWatchBookmarks=true", False),
+        ("", False),
+    ],
+)
+def test_a_watch_is_told_from_a_list(query: str, watch: bool) -> None:
+    """The query is read as the API server reads it, since clients differ in how they write it."""
+    assert is_watch(f"/api/v1/pods?{query}") == watch
 
 
 def test_events_pass_at_once(proxy: ApiProxy, stand_in: StandIn, jobs: Watching) -> None:

@@ -37,7 +37,7 @@ OF_CONNECTION = frozenset(
     {"connection", "content-length", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 HOLD_STEP = 0.02
-LONGEST_SHUTDOWN = 1.0
+LONGEST_SHUTDOWN = 5.0
 
 
 class ApiProxy:
@@ -252,10 +252,11 @@ class ApiProxy:
                 await self._watches.pass_on(
                     watch, upstream.content.readany, response.write, lambda: incoming.transport is None
                 )
-        else:
-            await response.prepare(incoming)
-            async for piece in upstream.content.iter_any():
-                await response.write(piece)
+                await response.write_eof()
+            return response
+        await response.prepare(incoming)
+        async for piece in upstream.content.iter_any():
+            await response.write(piece)
         await response.write_eof()
         return response
 

@@ -111,9 +111,13 @@ ANY = Match()
 
 def parse(method: str, path: str, headers: dict[str, str], body: bytes) -> ApiRequest:
     """The request; names of headers are in lower case."""
-    query = parse_qs(urlsplit(path).query)
-    watch = query.get("watch", [""])[-1] in {"true", "1"}
-    return ApiRequest(method, path, headers, body, place_of(path), watch)
+    return ApiRequest(method, path, headers, body, place_of(path), is_watch(path))
+
+
+def is_watch(path: str) -> bool:
+    """Whether the query asks for a watch; the server takes any first value but these for a yes."""
+    values = parse_qs(urlsplit(path).query, keep_blank_values=True).get("watch", ["false"])
+    return values[0].lower() not in {"false", "0"}
 
 
 def place_of(path: str) -> Place:

@@ -61,7 +61,7 @@ class OpenWatch:
 
 
 class Watches:
-    """All open watches. Everything here but `losses` and `open` is used in the proxy's loop only."""
+    """All open watches, and which of their events are lost. `end` and `pass_on` run in the proxy's loop."""
 
     def __init__(self) -> None:
         self._open: set[OpenWatch] = set()
@@ -80,7 +80,8 @@ class Watches:
 
     def clear(self) -> None:
         """Swallow no more events."""
-        for loss in self._losses:
+        losses, self._losses = self._losses, []
+        for loss in losses:
             loss.remove()
 
     async def end(self, match: Match, last: bytes | None) -> int:
@@ -151,11 +152,10 @@ class Watches:
                 await write(last)
 
     def _swallowed(self, request: ApiRequest, line: bytes) -> bool:
-        losses = [loss for loss in self._losses if not loss.removed.is_set()]
-        if not losses or not line:
+        if not self._losses or not line:
             return False
         event = json.loads(line)
-        return any(loss.takes(request, event) for loss in losses)
+        return any(loss.takes(request, event) for loss in self._losses)
 
 
 def expired() -> bytes:
