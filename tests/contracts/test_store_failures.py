@@ -24,7 +24,7 @@ from bao_backup.adapters.stores.failures import (
     Meaning,
     Translator,
 )
-from bao_backup.adapters.stores.s3 import bucket_url
+from bao_backup.adapters.stores.s3_addresses import bucket_url
 from bao_backup.core.errors import (
     BaoBackupError,
     ConfigurationError,
@@ -218,7 +218,7 @@ def test_cannot_work(change: dict[str, str], credentials: dict[str, str]) -> Non
 
 
 def test_no_credentials() -> None:
-    """Without credentials it is said at once that there are none: nobody else is asked for some."""
+    """Where the machine must not be asked for some, it is said at once that there are none."""
     begun = time.monotonic()
     with pytest.raises(ConfigurationError, match="no credentials were found"):
         open_store(SETTINGS, {})

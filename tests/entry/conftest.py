@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.entry.world import CONFIGURING, Answer, World
+from tests.entry.world import CONFIGURING, NOT_ASKED, Answer, World
 
 from bao_backup.adapters.development import DevelopmentCluster, DevelopmentServer
 from bao_backup.entry.cli import main
@@ -21,6 +21,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     for name in list(os.environ):
         if name.startswith(CONFIGURING):
             monkeypatch.delenv(name)
+    for name, value in NOT_ASKED.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     world = World(tmp_path)
     world.target.mkdir()

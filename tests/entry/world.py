@@ -25,6 +25,8 @@ DAY = timedelta(days=1)
 RECORDS = ((b"core/lock", b"PRIVATE VALUE"), (b"sys/policy/backup", b"PRIVATE VALUE"))
 #: What no variable of the machine may change.
 CONFIGURING = ("BACKUP_", "BAO_BACKUP_", "CLUSTER_", "AWS_", "STATE_DIRECTORY")
+#: The machine is not asked for an identity.
+NOT_ASKED = {"AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def both(*keys: str) -> set[str]:
 def plain_environment(**variables: str) -> dict[str, str]:
     """The machine's environment without what configures us, and with `variables`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(CONFIGURING)}
-    return {**kept, **variables}
+    return {**kept, **NOT_ASKED, **variables}
 
 
 def start(

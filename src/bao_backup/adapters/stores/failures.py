@@ -146,9 +146,6 @@ BY_WORDS: tuple[tuple[str, Meaning], ...] = (
     ("certificate expired", Meaning(errors.StorageUntrustedError, "its certificate has expired", _CLOCK)),
     ("InvalidCertificate(", _UNTRUSTED),
     ("InvalidContentType", Meaning(errors.StorageUnreachableError, "it does not speak TLS at this port")),
-    ("BadScheme", Meaning(StorageError, "the token service's URL must be https")),
-    ("Failed to read token file", Meaning(errors.StorageLoginError, "the role's token file cannot be read")),
-    ("AssumeRoleWithWebIdentity", Meaning(errors.StorageLoginError, "the role was not given")),
     ("dns error", Meaning(errors.StorageUnreachableError, "its name does not resolve")),
     ("ConnectionRefused", Meaning(errors.StorageUnreachableError, "the connection was refused")),
     ("NetworkUnreachable", Meaning(errors.StorageUnreachableError, "there is no route to it")),
@@ -168,7 +165,7 @@ _CODE = re.compile(r"<Code>([A-Za-z]+)</Code>")
 _SECRET_QUERY = re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)|sig|token)=[^&\s\"'>]*")
 _SECRET_ELEMENT = re.compile(
     r"<(AWSAccessKeyId|StringToSign|StringToSignBytes|SignatureProvided|CanonicalRequest"
-    r"|CanonicalRequestBytes|WebIdentityToken)>.*?</\1>",
+    r"|CanonicalRequestBytes|WebIdentityToken|SecretAccessKey|SessionToken)>.*?</\1>",
     re.DOTALL,
 )
 
@@ -179,7 +176,15 @@ class Translator:
     def __init__(self, location: str, secrets: tuple[str, ...] = ()) -> None:
         """`secrets` are the values that must not appear anywhere."""
         self._location = location
-        self._secrets = tuple(s for s in secrets if len(s) > 3)
+        self._secrets: tuple[str, ...] = ()
+        self.hide(*secrets)
+        #: Why there is nothing to sign requests with; None while there is, or while nobody has looked.
+        self.no_keys: StorageError | None = None
+
+    def hide(self, *secrets: str | None) -> None:
+        """Keep these out of everything from now on, too."""
+        fresh = {s for s in secrets if s and len(s) > 3} - set(self._secrets)
+        self._secrets += tuple(fresh)
 
     @contextmanager
     def doing(self, verb: str, key: str = "") -> Iterator[None]:
@@ -193,6 +198,8 @@ class Translator:
 
     def translate(self, error: BaseException, verb: str, key: str = "") -> BaoBackupError:
         """Say what `error` means; the library's own words go into the details."""
+        if self.no_keys is not None:
+            return self.no_keys
         doing, text = self.named(verb, key), str(error)
         details = self.redact(text)[:MAX_DETAILS]
         if not isinstance(error, tuple(BY_CLASS)) or isinstance(error, DEFECTS):

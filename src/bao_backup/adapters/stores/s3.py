@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from obstore.store import S3Store
 
-from bao_backup.adapters.stores.cloud import CloudStore, Place, Sweep
+from bao_backup.adapters.stores.cloud import CloudStore, Place
 from bao_backup.adapters.stores.failures import Translator
-from bao_backup.adapters.stores.uploads import Bucket, Keys, Uploads
+from bao_backup.adapters.stores.s3_addresses import STS_ENDPOINT, amazon_domain, bucket_url, split_endpoint
+from bao_backup.adapters.stores.s3_identity import Identity, Issued, Keys, choose_identity, is_store
+from bao_backup.adapters.stores.s3_login import Login
+from bao_backup.adapters.stores.uploads import Bucket, Uploads
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.storage import StoreSettings
 
 if TYPE_CHECKING:
     # Types that the library has for the checker alone.
-    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Credential
+    from obstore.store import ClientConfig, RetryConfig, S3Config
 
 DEFAULT_REGION = "us-east-1"
 ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
@@ -28,64 +30,73 @@ ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 NOBODY = "http://127.0.0.1:9"
 #: Seconds for each request of a sweep: it is a courtesy, and must not hold up a backup for long.
 SWEEP_TIMEOUT = 10.0
-SECRETS = ("accessKeyId", "secretAccessKey", "sessionToken")
 
 
 def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudStore:
     """Open a bucket; nothing is sent yet. `credentials` as `core.storage.find_credentials` gives them.
+
+    Beside them the environment's own identity counts, and its CA, as with AWS's tools.
 
     Raises:
         ConfigurationError: settings or credentials cannot work.
     """
     location = f"s3://{settings.bucket}"
     _check(settings, f"open {location}")
-    keys = _static_keys(settings, credentials, f"open {location}")
-    config = _address(settings, credentials)
-    if keys is None:
-        config.update(_role(settings, f"open {location}"))
-    if settings.sse:
-        config["server_side_encryption"] = settings.sse
-    if settings.kms_key_id:
-        config["sse_kms_key_id"] = settings.kms_key_id
-    retry: RetryConfig = {
-        "max_retries": settings.max_retries,
-        "retry_timeout": timedelta(seconds=settings.retry_timeout),
-    }
-    client = _client(settings, credentials)
-    translator = Translator(location, tuple(credentials[name] for name in SECRETS if name in credentials))
+    region = _region(settings, credentials)
+    identity = choose_identity(settings, credentials, region, os.environ, f"open {location}")
+    authorities = _authorities(credentials, os.environ)
+    translator = Translator(location)
+    keys = Login(_fetching(identity, settings, authorities, translator), translator)
     with translator.doing("open"):
         store = S3Store(
             settings.bucket,
-            config=config,
-            client_options=client,
-            retry_config=retry,
+            config=_config(settings, region),
+            client_options=_client(settings, authorities),
+            retry_config=_retry(settings),
             # Given this way, no variable of the environment gets mixed in, AWS_SESSION_TOKEN for one.
-            credential_provider=(lambda: keys) if keys is not None else None,
+            credential_provider=keys,
         )
-    return CloudStore(Place(store, location, translator, _sweep(settings, credentials, translator)), settings)
-
-
-def _sweep(settings: StoreSettings, credentials: Mapping[str, str], translator: Translator) -> Sweep:
-    key, secret = credentials.get("accessKeyId"), credentials.get("secretAccessKey")
-    if not key or not secret:
-        # What a role's killed uploads leave is for the bucket's own rule, AbortIncompleteMultipartUpload.
-        return lambda _prefix: 0
-    keys = Keys(key, secret, credentials.get("sessionToken"))
-    region = _region(settings, credentials)
-    endpoint = settings.endpoint or f"https://s3.{region}.amazonaws.com"
-    url, in_host = bucket_url(endpoint, settings.bucket, path_style=settings.path_style)
-    place = url if in_host else f"{url}/{settings.bucket}"
-    authority = credentials.get("caCert")
     # Reading all CAs of the system takes 20 ms, so it is done only when there is a sweep.
-    bucket = Bucket(place, region, lambda: _context(settings, authority), SWEEP_TIMEOUT)
-    return Uploads(bucket, keys, translator, settings.dead_after).sweep
+    bucket = Bucket(
+        _place(settings, region),
+        region,
+        lambda: _context(authorities, unverified=settings.insecure_skip_verify),
+        SWEEP_TIMEOUT,
+    )
+    sweep = Uploads(bucket, keys.keys, translator, settings.dead_after).sweep
+    return CloudStore(Place(store, location, translator, sweep), settings)
 
 
-def _context(settings: StoreSettings, authority: str | None) -> ssl.SSLContext:
+def _fetching(
+    identity: Identity, settings: StoreSettings, authorities: str, translator: Translator
+) -> Callable[[], Issued]:
+    """What gives the keys; nothing is asked yet."""
+    if isinstance(identity, Keys):
+        return lambda: Issued(identity, None)
+    # Most runs have keys, and need not wait for this.
+    from bao_backup.adapters.stores.s3_services import Asking, fetch  # noqa: PLC0415
+
+    # A store that is not verified may be told a token unverified, but nobody else may.
+    unverified = settings.insecure_skip_verify and is_store(identity)
+    asking = Asking(
+        f"log in to s3://{settings.bucket}", lambda: _context(authorities, unverified=unverified), translator
+    )
+    return lambda: fetch(identity, asking)
+
+
+def _place(settings: StoreSettings, region: str) -> str:
+    """The bucket's URL, without a slash at its end."""
+    endpoint = settings.endpoint or f"https://s3.{region}.{amazon_domain(region)}"
+    url, in_host = bucket_url(endpoint, settings.bucket, path_style=settings.path_style)
+    return url if in_host else f"{url}/{settings.bucket}"
+
+
+def _context(authorities: str, *, unverified: bool) -> ssl.SSLContext:
+    """The system's CAs, or those of SSL_CERT_FILE, and these."""
     context = ssl.create_default_context()
-    if authority:
-        context.load_verify_locations(cadata=authority)
-    if settings.insecure_skip_verify:
+    if authorities:
+        context.load_verify_locations(cadata=authorities)
+    if unverified:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -100,55 +111,13 @@ def _check(settings: StoreSettings, doing: str) -> None:
         )
     if settings.endpoint:
         split_endpoint(settings.endpoint)
-    if settings.sts_endpoint and split_endpoint(settings.sts_endpoint).scheme != "https":
+    if settings.sts_endpoint and split_endpoint(settings.sts_endpoint, STS_ENDPOINT).scheme != "https":
         raise ConfigurationError(doing, "the token service's URL must be https")
 
 
-def split_endpoint(endpoint: str) -> SplitResult:
-    """Take an endpoint apart. The library would panic at one that is no URL.
-
-    Raises:
-        ConfigurationError: it is no http or https URL, or holds more than host, port and path.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.username or parts.password or parts.query or parts.fragment:
-        # The value is not shown: a wrong one may hold a password.
-        raise ConfigurationError(
-            "read spec.backup.target.endpoint",
-            "it is not a plain http or https URL",
-            hint="write it as https://host:port",
-        )
-    return parts
-
-
-def bucket_url(endpoint: str, bucket: str, *, path_style: bool) -> tuple[str, bool]:
-    """The URL to give to the library, and whether the bucket is part of its host.
-
-    An IP address, and a bucket whose name has dots (no certificate fits it), need the path style.
-    """
-    parts = split_endpoint(endpoint)
-    host = parts.hostname or ""
-    if path_style or "." in bucket or _is_address(host) or host == "localhost":
-        return endpoint.rstrip("/"), False
-    url = parts._replace(netloc=f"{bucket}.{parts.netloc}")
-    return urlunsplit(url).rstrip("/"), True
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _address(settings: StoreSettings, credentials: Mapping[str, str]) -> S3Config:
+def _config(settings: StoreSettings, region: str) -> S3Config:
     config: S3Config = {
-        "region": _region(settings, credentials),
+        "region": region,
         # Not every store that speaks S3 can delete several at once, and only one at a time says why not.
         "disable_bulk_delete": True,
         "metadata_endpoint": NOBODY,
@@ -158,6 +127,10 @@ def _address(settings: StoreSettings, credentials: Mapping[str, str]) -> S3Confi
         config["endpoint"], config["virtual_hosted_style_request"] = bucket_url(
             settings.endpoint, settings.bucket, path_style=settings.path_style
         )
+    if settings.sse:
+        config["server_side_encryption"] = settings.sse
+    if settings.kms_key_id:
+        config["sse_kms_key_id"] = settings.kms_key_id
     return config
 
 
@@ -165,62 +138,44 @@ def _region(settings: StoreSettings, credentials: Mapping[str, str]) -> str:
     return settings.region or credentials.get("region") or DEFAULT_REGION
 
 
-def _static_keys(settings: StoreSettings, credentials: Mapping[str, str], doing: str) -> S3Credential | None:
-    key, secret = credentials.get("accessKeyId"), credentials.get("secretAccessKey")
-    if bool(key) != bool(secret):
-        raise ConfigurationError(doing, "of accessKeyId and secretAccessKey only one is given")
-    if settings.role_arn and (key or os.environ.get("AWS_ACCESS_KEY_ID")):
-        raise ConfigurationError(
-            doing,
-            "both static keys and a role are given, and the keys would silently win",
-            hint="keep one of them: credentialsSecretRef (or AWS_ACCESS_KEY_ID) or roleArn",
-        )
-    if not key or not secret:
-        return None
-    return {
-        "access_key_id": key,
-        "secret_access_key": secret,
-        "token": credentials.get("sessionToken"),
-        "expires_at": None,
-    }
-
-
-def _role(settings: StoreSettings, doing: str) -> S3Config:
-    """Web identity, from the settings or from the variables that EKS sets in a pod."""
-    role = settings.role_arn or os.environ.get("AWS_ROLE_ARN", "")
-    token_file = settings.role_token_file or os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE", "")
-    if not role or not token_file:
-        raise ConfigurationError(
-            doing,
-            "the role has no token file" if role else "no credentials were found",
-            hint="give accessKeyId and secretAccessKey (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY),"
-            " or a role with its token file",
-        )
-    config: S3Config = {
-        "role_arn": role,
-        "web_identity_token_file": token_file,
-        "role_session_name": "bao-backup",
-    }
-    if settings.sts_endpoint:
-        # The library's types name another key, which it does not know.
-        config["endpoint_url_sts"] = settings.sts_endpoint  # type: ignore[typeddict-unknown-key]
-    return config
-
-
-def _client(settings: StoreSettings, credentials: Mapping[str, str]) -> ClientConfig:
+def _client(settings: StoreSettings, authorities: str) -> ClientConfig:
     client: ClientConfig = {
         "allow_http": settings.endpoint.startswith("http://"),
         "allow_invalid_certificates": settings.insecure_skip_verify,
         "connect_timeout": timedelta(seconds=settings.connect_timeout),
         "timeout": timedelta(seconds=settings.request_timeout),
     }
-    authority = credentials.get("caCert")
-    if authority:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authority)
-        except (ssl.SSLError, ValueError) as error:
-            raise ConfigurationError(
-                "read caCert beside the storage credentials", "it holds no usable PEM certificate"
-            ) from error
-        client["root_certificate"] = authority
+    if authorities:
+        client["root_certificate"] = authorities
     return client
+
+
+def _retry(settings: StoreSettings) -> RetryConfig:
+    return {
+        "max_retries": settings.max_retries,
+        "retry_timeout": timedelta(seconds=settings.retry_timeout),
+    }
+
+
+def _authorities(credentials: Mapping[str, str], environment: Mapping[str, str]) -> str:
+    """The private CAs as PEM: that beside the credentials, and those of AWS_CA_BUNDLE."""
+    found = _checked(credentials.get("caCert", ""), "read caCert beside the storage credentials")
+    file = environment.get("AWS_CA_BUNDLE", "").strip()
+    if not file:
+        return found
+    doing = f"read AWS_CA_BUNDLE, {file}"
+    try:
+        bundle = _checked(Path(file).read_text(encoding="utf-8", errors="replace") or " ", doing)
+    except OSError as error:
+        raise ConfigurationError(doing, (error.strerror or "unreadable").lower()) from error
+    return "\n".join(part for part in (found, bundle) if part)
+
+
+def _checked(authorities: str, doing: str) -> str:
+    """The library would take it for nothing, or fail later."""
+    if authorities:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authorities)
+        except (ssl.SSLError, ValueError) as error:
+            raise ConfigurationError(doing, "it holds no usable PEM certificate") from error
+    return authorities

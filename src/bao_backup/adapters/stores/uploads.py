@@ -10,28 +10,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ssl
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPException
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
 from bao_backup.adapters.stores.failures import Translator
-from bao_backup.core.errors import StorageError, StorageUnavailableError, StorageUnreachableError
+from bao_backup.adapters.stores.plain_http import ask
+from bao_backup.adapters.stores.s3_identity import Keys
+from bao_backup.core.errors import StorageError
 from bao_backup.core.naming import backup_key_of_receipt, parse_key
 
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
-
-
-class Keys(NamedTuple):
-    """Static credentials."""
-
-    key: str
-    secret: str
-    token: str | None
 
 
 class Bucket(NamedTuple):
@@ -49,17 +41,12 @@ class _Upload(NamedTuple):
     begun: datetime
 
 
-class _StayHere(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: signature and session token are for the configured store alone."""
-
-    def redirect_request(self, *_asked: object) -> None:
-        """Leave the answer as it is, an error."""
-
-
 class Uploads:
     """The unfinished uploads of one bucket."""
 
-    def __init__(self, bucket: Bucket, keys: Keys, translator: Translator, dead_after: float) -> None:
+    def __init__(
+        self, bucket: Bucket, keys: Callable[[], Keys], translator: Translator, dead_after: float
+    ) -> None:
         """`dead_after`: seconds without any part, after which an upload counts as dead."""
         self._bucket = bucket
         self._keys = keys
@@ -113,7 +100,7 @@ class Uploads:
         path = urlsplit(self._bucket.url).path + (f"/{_escape(key, '/')}" if key else "/")
         arguments = "&".join(f"{_escape(name)}={_escape(query[name])}" for name in sorted(query))
         host = urlsplit(self._bucket.url).netloc
-        headers = sign(self._keys, method, host, path, arguments, self._bucket.region, datetime.now(UTC))
+        headers = sign(self._keys(), method, host, path, arguments, self._bucket.region, datetime.now(UTC))
         scheme = urlsplit(self._bucket.url).scheme
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked: http or https
             f"{scheme}://{host}{path}?{arguments}", method=method, headers=headers
@@ -126,21 +113,10 @@ class Uploads:
             raise StorageError(self._doing(key), "the answer is not XML", details=str(error)) from error
 
     def _answer(self, request: urllib.request.Request, key: str) -> bytes:
-        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=self._context), _StayHere())
-        try:
-            with opener.open(request, timeout=self._bucket.timeout) as answer:
-                return bytes(answer.read())
-        except urllib.error.HTTPError as error:
-            text = error.read().decode(errors="replace")
-            raise self._translator.answered(error.code, text, "sweep", key) from None
-        except (TimeoutError, HTTPException) as error:
-            raise StorageUnavailableError(
-                self._doing(key), "it did not answer in time or not wholly", details=str(error)
-            ) from error
-        except OSError as error:
-            raise StorageUnreachableError(
-                self._doing(key), "no connection to it", details=str(error)
-            ) from error
+        answer = ask(request, self._doing(key), self._bucket.timeout, self._context)
+        if answer.status >= 300:
+            raise self._translator.answered(answer.status, answer.text, "sweep", key)
+        return answer.body
 
     def _doing(self, key: str) -> str:
         return self._translator.named("sweep", key)

@@ -1,0 +1,95 @@
+"""One HTTP request of our own, beside the library: its answer whatever the status, or why there is none."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from socket import gaierror
+from typing import NamedTuple
+
+from bao_backup.core.errors import (
+    StorageError,
+    StorageUnavailableError,
+    StorageUnreachableError,
+    StorageUntrustedError,
+)
+
+#: No answer that we ask for is longer; a page of a listing has about 700 KB.
+LARGEST_ANSWER = 8 * 1024 * 1024
+
+
+class Answer(NamedTuple):
+    """An answer, read to its end."""
+
+    status: int
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text, with marks where it is none."""
+        return self.body.decode(errors="replace")
+
+
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: what is sent, keys and tokens among it, is for the configured host alone."""
+
+    def redirect_request(self, *_asked: object) -> None:
+        """Leave the answer as it is, an error."""
+
+
+def ask(
+    request: urllib.request.Request,
+    doing: str,
+    timeout: float,
+    context: ssl.SSLContext | None = None,
+    *,
+    through_proxy: bool = True,
+) -> Answer:
+    """Send one request, and read its answer whatever its status is.
+
+    Args:
+        request: to an http or https URL.
+        doing: what it is for, as errors say it.
+        timeout: seconds for each wait: connect, head, a piece of the body.
+        context: whom to trust; needed for https.
+        through_proxy: by the environment's proxies; False for services of the machine itself.
+
+    Raises StorageUntrustedError, StorageUnreachableError or StorageUnavailableError.
+    """
+    # Without one, some versions of Python read all CAs of the system here, also for plain HTTP.
+    handlers = [
+        urllib.request.HTTPSHandler(context=context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
+        _StayHere(),
+        *([] if through_proxy else [urllib.request.ProxyHandler({})]),
+    ]
+    try:
+        with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
+            return Answer(answer.status, bytes(answer.read(LARGEST_ANSWER)))
+    except urllib.error.HTTPError as error:
+        with error:
+            return _refused(error, doing)
+    except (OSError, HTTPException) as error:
+        raise _no_answer(error, doing) from error
+
+
+def _refused(error: urllib.error.HTTPError, doing: str) -> Answer:
+    try:
+        return Answer(error.code, error.read(LARGEST_ANSWER))
+    except (OSError, HTTPException) as broken:
+        raise _no_answer(broken, doing) from broken
+
+
+def _no_answer(error: Exception, doing: str) -> StorageError:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    details = str(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return StorageUntrustedError(doing, "its certificate does not verify", details=details)
+    if isinstance(cause, TimeoutError | HTTPException):
+        return StorageUnavailableError(doing, "it did not answer in time or not wholly", details=details)
+    if isinstance(cause, ConnectionRefusedError):
+        return StorageUnreachableError(doing, "the connection was refused", details=details)
+    if isinstance(cause, gaierror):
+        return StorageUnreachableError(doing, "its name does not resolve", details=details)
+    return StorageUnreachableError(doing, "no connection to it", details=details)
