@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import os
 import sys
@@ -14,6 +13,7 @@ from bao_backup import __version__
 from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError
 from bao_backup.entry.interrupts import answering_interrupts
 from bao_backup.entry.output import silence, tell
+from bao_backup.entry.reach import load
 
 NAME = "bao-backup"
 #: The shell's completion script calls the program with this variable.
@@ -62,7 +62,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"bao_backup.entry.commands.{COMMANDS[cmd_name][0]}")
+        module = load(f"bao_backup.entry.commands.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_") + "_command")
         return command
 

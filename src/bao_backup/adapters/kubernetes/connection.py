@@ -23,6 +23,9 @@ async def connect(kubeconfig: str = "", context: str = "") -> Configuration:
     Raises ConfigurationError when there is no configuration, or it cannot be read.
     """
     found = Configuration()
+    if kubeconfig and not Path(kubeconfig).is_file():
+        hint = "name another with --kubeconfig"
+        raise ConfigurationError(f"read the kubeconfig {kubeconfig}", "there is no such file", hint=hint)
     try:
         if IN_POD in os.environ and not kubeconfig and not context:
             load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]

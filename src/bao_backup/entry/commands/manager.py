@@ -1,4 +1,4 @@
-"""`trigger` and `status`: talk to the embedded manager through its database."""
+"""`trigger` and `status`: talk to the embedded manager through its database, or to Kubernetes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 
 from bao_backup.adapters.local.clusters import ClusterRow, Clusters, ClusterState
 from bao_backup.adapters.local.database import DATABASE, Database
-from bao_backup.adapters.local.events import Events
+from bao_backup.adapters.local.events import EventRow, Events
 from bao_backup.adapters.local.holding import manager_runs
 from bao_backup.adapters.local.requests import Requests
 from bao_backup.core.errors import ConfigurationError, DeadlineError
 from bao_backup.core.model import Result
+from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.core.words import age_in_words, size_in_words
 from bao_backup.entry.output import output_option, print_json, print_table
+from bao_backup.entry.reach import Reach, load, reach_options
 from bao_backup.entry.source import verbose_option
 from bao_backup.entry.state_folder import state_option
 
@@ -29,52 +32,101 @@ Examples:
   bao-backup status
   bao-backup status --events 20
   bao-backup status --state /var/lib/bao-backup --output json
+  bao-backup status --kubernetes
 """
 TRIGGER_EPILOG = """\b
 Examples:
   bao-backup trigger vault
   bao-backup trigger production/vault --wait
+  bao-backup trigger production/vault --kubernetes --context cluster-1
 """
+
+
+class Seen(NamedTuple):
+    """What a manager knows of one cluster."""
+
+    namespace: str
+    name: str
+    #: Whether its document is there.
+    state: ClusterState
+    status: BackupStatus
+    lock: OperationLock | None
+    events: list[EventRow]
 
 
 @click.command("status", epilog=STATUS_EPILOG)
 @state_option
+@reach_options
 @output_option
 @verbose_option
 @click.option("--events", type=click.IntRange(1, 200), help="Also the newest N events of each cluster.")
-def status_command(*, state: Path, output: str, events: int | None) -> None:
+def status_command(*, state: Path, reach: Reach | None, output: str, events: int | None) -> None:
     """Show what the manager knows: last backup, failures, what is under way, the next slot."""
-    with closing(open_state(state)) as database:
-        rows, complaints = Clusters(database).present(), database.complaints()
-        told = {row.uid: Events(database).newest(row.uid, events) if events else [] for row in rows}
-    running = manager_runs(state)
+    running, complaints = None, tuple[str, ...]()
+    if reach is not None:
+        clusters = _seen_on_kubernetes(reach, events or 0)
+    else:
+        with closing(open_state(state)) as database:
+            clusters, complaints = _seen_here(database, events or 0), database.complaints()
+        running = manager_runs(state)
     if output == "json":
-        clusters = [
-            {
-                "namespace": row.namespace,
-                "name": row.name,
-                "state": row.state,
-                "status": {"backup": row.status, "operationLock": row.lock},
-                "events": [event._asdict() for event in told[row.uid]],
-            }
-            for row in rows
-        ]
-        print_json({"managerRuns": running, "complaints": complaints, "clusters": clusters})
+        about = {} if running is None else {"managerRuns": running}
+        print_json({**about, "complaints": complaints, "clusters": [_as_json(each) for each in clusters]})
         return
     now = datetime.now(UTC)
     columns = ("CLUSTER", "STATE", "LAST BACKUP", "SIZE", "FAILURES", "NEXT", "WHY")
-    print_table(columns, (_row(row, now) for row in rows), right=("SIZE", "FAILURES"))
-    for row in rows:
-        for event in told[row.uid]:
+    print_table(columns, (_row(each, now) for each in clusters), right=("SIZE", "FAILURES"))
+    for each in clusters:
+        for event in each.events:
             mark = "!" if event.warning else " "
-            click.echo(f"{mark} {event.time} {row.namespace}/{row.name} {event.reason}: {event.message}")
+            click.echo(f"{mark} {event.time} {each.namespace}/{each.name} {event.reason}: {event.message}")
     for complaint in complaints:
         click.echo(f"! {complaint}", err=True)
-    if not running:
+    if running is False:
         click.echo(f"no manager runs with {state}: this is what it last knew", err=True)
 
 
-def _row(row: ClusterRow, now: datetime) -> tuple[str, ...]:
+def _seen_here(database: Database, most: int) -> list[Seen]:
+    events = Events(database)
+    return [
+        Seen(
+            row.namespace,
+            row.name,
+            row.state,
+            row.status,
+            row.lock,
+            events.newest(row.uid, most) if most else [],
+        )
+        for row in Clusters(database).present()
+    ]
+
+
+def _seen_on_kubernetes(reach: Reach, most: int) -> list[Seen]:
+    there = load("bao_backup.entry.commands.on_kubernetes")
+    return [
+        Seen(
+            known.namespace,
+            known.name,
+            ClusterState.CONFIGURED,
+            known.read_status(),
+            known.read_lock(),
+            there.events(reach, known, most) if most else [],
+        )
+        for known in there.clusters(reach)
+    ]
+
+
+def _as_json(seen: Seen) -> dict[str, Any]:
+    return {
+        "namespace": seen.namespace,
+        "name": seen.name,
+        "state": seen.state,
+        "status": {"backup": seen.status, "operationLock": seen.lock},
+        "events": [event._asdict() for event in seen.events],
+    }
+
+
+def _row(row: Seen, now: datetime) -> tuple[str, ...]:
     status = row.status
     last = status.last_successful_backup
     state, why = _state(row)
@@ -92,7 +144,7 @@ def _row(row: ClusterRow, now: datetime) -> tuple[str, ...]:
     )
 
 
-def _state(row: ClusterRow) -> tuple[str, str]:
+def _state(row: Seen) -> tuple[str, str]:
     status = row.status
     ready, suspended = status.condition("BackupReady"), status.condition("Suspended")
     if status.attempt is not None and status.attempt.under_way:
@@ -110,12 +162,17 @@ def _state(row: ClusterRow) -> tuple[str, str]:
 
 @click.command("trigger", epilog=TRIGGER_EPILOG)
 @state_option
+@reach_options
 @verbose_option
 @click.argument("cluster", metavar="[NAMESPACE/]NAME")
 @click.option("--wait", is_flag=True, help="Wait for the run's end; its exit code is this command's.")
 @click.option("--timeout", type=click.FloatRange(1), default=3600.0, show_default=True, metavar="SECONDS")
-def trigger_command(*, state: Path, cluster: str, wait: bool, timeout: float) -> int:
+def trigger_command(*, state: Path, reach: Reach | None, cluster: str, wait: bool, timeout: float) -> int:
     """Ask the manager to back up a cluster now, also while its schedule is suspended."""
+    if reach is not None:
+        there = load("bao_backup.entry.commands.on_kubernetes")
+        code: int = there.trigger(reach, cluster, timeout=timeout if wait else None)
+        return code
     with closing(open_state(state)) as database:
         row = _find(database, cluster)
         if not manager_runs(state):
