@@ -7,7 +7,12 @@ so that the API server prunes all others, ours among them. Its other fields are 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+from tests.harness.control_plane import ControlPlane
+from tests.harness.errors import HarnessError
+from tests.harness.process import wait_until
 
 GROUP = "openbao.org"
 VERSION = "v1alpha1"
@@ -162,6 +167,36 @@ def custom_resource_definitions() -> list[dict[str, Any]]:
         _definition("OpenBaoCluster", ["bao", "baoc"], _CLUSTER_SPEC, _CLUSTER_STATUS, []),
         _definition("OpenBaoRestore", ["obrestore"], _RESTORE_SPEC, _RESTORE_STATUS, columns),
     ]
+
+
+def install(plane: ControlPlane) -> None:
+    """Have the API server use these CRDs, in place of others of their names; comes back when it does."""
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    for definition in custom_resource_definitions():
+        name = definition["metadata"]["name"]
+        there = plane.request("GET", f"{path}/{name}")
+        if there.status == 404:
+            plane.create(path, definition)
+        else:
+            version = there.json()["metadata"]["resourceVersion"]
+            metadata = {"name": name, "resourceVersion": version}
+            answer = plane.request("PUT", f"{path}/{name}", definition | {"metadata": metadata})
+            if answer.status != 200:
+                raise HarnessError(f"replace the CRD {name}: {answer.status} {answer.body[:500]!r}")
+    for kind, part in (("OpenBaoCluster", "backup"), ("OpenBaoRestore", "source")):
+        wait_until(f"the CRD of {kind}", partial(_in_use, plane, kind, part), seconds=30)
+
+
+def _in_use(plane: ControlPlane, kind: str, part: str) -> bool:
+    """Whether a target's path, which only our CRDs have, is unknown."""
+    what = {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": kind,
+        "metadata": {"name": "probe"},
+        "spec": {part: {"target": {"path": "/backups"}}},
+    }
+    path = f"/apis/{GROUP}/{VERSION}/namespaces/default/{kind.lower()}s?dryRun=All&fieldValidation=Strict"
+    return f'unknown field \\"spec.{part}.target.path\\"'.encode() in plane.request("POST", path, what).body
 
 
 def _definition(
