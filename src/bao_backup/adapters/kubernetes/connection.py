@@ -23,9 +23,7 @@ async def connect(kubeconfig: str = "", context: str = "") -> Configuration:
     Raises ConfigurationError when there is no configuration, or it cannot be read.
     """
     found = Configuration()
-    if kubeconfig and not Path(kubeconfig).is_file():
-        hint = "name another with --kubeconfig"
-        raise ConfigurationError(f"read the kubeconfig {kubeconfig}", "there is no such file", hint=hint)
+    _see_that_it_is_there(kubeconfig)
     try:
         if IN_POD in os.environ and not kubeconfig and not context:
             load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
@@ -41,6 +39,12 @@ async def connect(kubeconfig: str = "", context: str = "") -> Configuration:
         ) from error
     found.connection_pool_maxsize = CONNECTIONS
     return found
+
+
+def _see_that_it_is_there(kubeconfig: str) -> None:
+    if kubeconfig and not Path(kubeconfig).is_file():
+        hint = "name another with --kubeconfig"
+        raise ConfigurationError(f"read the kubeconfig {kubeconfig}", "there is no such file", hint=hint)
 
 
 def own_namespace() -> str:
