@@ -51,7 +51,7 @@ class Target:
     def ldflags(self) -> str:
         """What the linker is told; stripped: a third smaller, and nobody debugs them."""
         version = pinned_version(self.module, self.of) if self.of else ""
-        major, minor = (version.split(".") + ["", ""])[:2]
+        major, minor, *_ = [*version.split("."), "", ""]
         words = [each.format(version=version, major=major, minor=minor) for each in self.link]
         return " ".join([LDFLAGS, *(f"-X {word}" for word in words)])
 
@@ -91,7 +91,17 @@ def kubernetes(name: str) -> Target:
 def containerd(name: str) -> Target:
     """A program of containerd."""
     path = "github.com/containerd/containerd/v2"
-    return Target(name, "containerd", f"{path}/cmd/{name}", link=(f"{path}/version.Version=v{{version}}",), of=path)
+    return Target(
+        name, "containerd", f"{path}/cmd/{name}", link=(f"{path}/version.Version=v{{version}}",), of=path
+    )
+
+
+def helm() -> Target:
+    """Helm. Its version is a part of its answers, and of what charts can ask for."""
+    path = "helm.sh/helm/v4"
+    return Target(
+        "helm", "helm", f"{path}/cmd/helm", link=(f"{path}/internal/version.version=v{{version}}",), of=path
+    )
 
 
 TARGETS = {
@@ -117,6 +127,7 @@ TARGETS = {
         containerd("containerd-shim-runc-v2"),
         containerd("ctr"),
         Target("pause", "pause", "."),
+        helm(),
     )
 }
 
