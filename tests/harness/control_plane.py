@@ -132,7 +132,7 @@ class ControlPlane:
 
     def restart_api_server(self) -> None:
         """End the API server and start it again; a watch from before is told that it expired."""
-        self.api_server.stop(grace=5)
+        self.api_server.stop(grace=3)
         self.start_api_server()
 
     def heal(self) -> None:

@@ -1,4 +1,4 @@
-"""A MinIO server: an S3 store on loopback, with users whose rights a test chooses."""
+"""A MinIO server: an S3 store, with users whose rights a test chooses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Self
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
-from tests.harness.certificates import Authority
+from tests.harness.certificates import LOOPBACK, Authority
 from tests.harness.errors import HarnessError
 from tests.harness.process import ServerProcess, free_ports
 from tests.harness.s3 import REGION, S3, Keys
@@ -33,6 +33,8 @@ class OpenId:
     audience: str
     #: The name of a policy; it may be made afterwards.
     policy: str
+    #: What trusts the issuer, where that is not the authority of MinIO's own certificate.
+    ca_file: Path | None = None
 
     @property
     def role(self) -> str:
@@ -58,24 +60,35 @@ class Minio:
     """
 
     def __init__(
-        self, folder: Path, binary: Path, authority: Authority | None = None, openid: OpenId | None = None
+        self,
+        folder: Path,
+        binary: Path,
+        authority: Authority | None = None,
+        openid: OpenId | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
-        """`authority` makes it speak TLS with a certificate of that authority, which it trusts, too."""
+        """`authority` makes it speak TLS with a certificate of that authority, which it trusts, too.
+
+        It listens on `address` only: a Kubernetes node's, to be reached from pods.
+        """
         self.folder = folder
         self.ca_file = authority.ca_file if authority else None
         self.region = REGION
         self._context = authority.client_context() if authority else None
         self.port = free_ports(1)[0]
-        self.url = f"{'https' if authority else 'http'}://127.0.0.1:{self.port}"
+        self.url = f"{'https' if authority else 'http'}://{address}:{self.port}"
         self.root = S3(self.url, ROOT, self._context)
         certificates = folder / "certificates"
         if authority:
-            _place(authority, certificates)
+            _place(authority, certificates, (*LOOPBACK, address))
+        if openid and openid.ca_file:
+            (certificates / "CAs").mkdir(parents=True, exist_ok=True)
+            (certificates / "CAs" / "issuer.crt").write_bytes(openid.ca_file.read_bytes())
         self.process = ServerProcess(
             "minio",
             [
                 *(binary, "server", folder / "data", "--quiet"),
-                *("--address", f"127.0.0.1:{self.port}", "--certs-dir", certificates),
+                *("--address", f"{address}:{self.port}", "--certs-dir", certificates),
             ],
             log=folder / "minio.log",
             variables={
@@ -138,9 +151,9 @@ class Minio:
         self.stop()
 
 
-def _place(authority: Authority, folder: Path) -> None:
+def _place(authority: Authority, folder: Path, hosts: tuple[str, ...]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    issued = authority.issue("minio")
+    issued = authority.issue("minio", hosts)
     (folder / "public.crt").write_bytes(issued.certificate.read_bytes())
     (folder / "private.key").write_bytes(issued.key.read_bytes())
     (folder / "CAs").mkdir(exist_ok=True)

@@ -42,20 +42,26 @@ class VaultCluster:
         count: int = 1,
         tls: bool = True,
         authority: Authority | None = None,
+        address: str = "127.0.0.1",
+        plugins: Path | None = None,
     ) -> None:
-        """Without `authority` and with `tls` it makes an authority of its own."""
+        """Without `authority` and with `tls` it makes an authority of its own.
+
+        Its nodes listen on `address` only: a Kubernetes node's, to be reached from pods. `plugins` is the
+        folder of programs that may be registered.
+        """
         self.folder = folder
         self.binary = binary
         self.authority = (authority or Authority(folder / "authority")) if tls else None
         ports = free_ports(2 * count)
         names = [f"node{index}" for index in range(count)]
         places = [
-            Place(name, port, cluster_port, tls)
+            Place(name, port, cluster_port, tls, address, plugins)
             for name, port, cluster_port in zip(names, ports[:count], ports[count:], strict=True)
         ]
         self.nodes = [VaultNode(folder / place.name, binary, place, self.authority) for place in places]
         for node, place in zip(self.nodes, places, strict=True):
-            hosts = (*LOOPBACK, node.name, SERVER_NAME, *SERVICE_NAMES)
+            hosts = (*LOOPBACK, address, node.name, SERVER_NAME, *SERVICE_NAMES)
             node.configure([other for other in places if other is not place], hosts)
         self.root_token = ""
         self.unseal_key = ""

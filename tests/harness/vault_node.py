@@ -29,11 +29,19 @@ class Place:
     port: int
     cluster_port: int
     tls: bool
+    address: str = "127.0.0.1"
+    #: A folder with programs that may be registered as plugins.
+    plugins: Path | None = None
 
     @property
     def url(self) -> str:
-        """Its address for clients."""
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+        """Where clients reach it."""
+        return f"{'https' if self.tls else 'http'}://{self.address}:{self.port}"
+
+    @property
+    def cluster_url(self) -> str:
+        """Where the other nodes reach it."""
+        return f"https://{self.address}:{self.cluster_port}"
 
 
 class VaultNode:
@@ -63,7 +71,8 @@ class VaultNode:
             "disable_mlock = true",
             'log_level = "info"',
             f"api_addr = {_text(self.url)}",
-            f'cluster_addr = "https://127.0.0.1:{self.place.cluster_port}"',
+            f"cluster_addr = {_text(self.place.cluster_url)}",
+            *([f"plugin_directory = {_text(self.place.plugins.resolve())}"] if self.place.plugins else []),
             *('listener "tcp" {', *self._listener(hosts), "}"),
             *('storage "raft" {', f"path = {_text(self.folder / 'data')}", f"node_id = {_text(self.name)}"),
             # The shortest election timeouts: a lost leader is replaced in seconds.
@@ -78,8 +87,8 @@ class VaultNode:
 
     def _listener(self, hosts: tuple[str, ...]) -> list[str]:
         address = [
-            f'address = "127.0.0.1:{self.place.port}"',
-            f'cluster_address = "127.0.0.1:{self.place.cluster_port}"',
+            f'address = "{self.place.address}:{self.place.port}"',
+            f'cluster_address = "{self.place.address}:{self.place.cluster_port}"',
         ]
         if self._authority is None:
             return [*address, "tls_disable = true"]
