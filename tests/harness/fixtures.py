@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from tests.harness import build
 from tests.harness.certificates import Authority
-from tests.harness.minio import Minio
+from tests.harness.identities import OpenIdIssuer
+from tests.harness.minio import Minio, OpenId
 from tests.harness.vault import VaultCluster
 
 #: Both servers where there is an OpenBao, since all tests of a cluster run against each.
@@ -52,6 +53,22 @@ def minio(_minio_for_all: Minio) -> Minio:
 def minio_tls(servers_folder: Path, authority: Authority) -> Iterator[Minio]:
     """MinIO over TLS, with a certificate of `authority`."""
     with Minio(servers_folder / "minio-tls", build.binary("minio"), authority) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def issuer(authority: Authority) -> Iterator[OpenIdIssuer]:
+    """Who issues tokens as a Kubernetes API server does, and publishes what proves them."""
+    with OpenIdIssuer(authority.server_context("issuer")) as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="session")
+def minio_roles(servers_folder: Path, authority: Authority, issuer: OpenIdIssuer) -> Iterator[Minio]:
+    """MinIO over TLS that exchanges the tokens of `issuer` for keys of a role, whose policy a test makes."""
+    openid = OpenId(issuer.url, "sts.amazonaws.com", "of-the-role")
+    binary = build.binary("minio")
+    with Minio(servers_folder / "minio-roles", binary, authority, openid) as server:
         yield server
 
 

@@ -74,6 +74,7 @@ class Minio:
         self.folder = folder
         self.ca_file = authority.ca_file if authority else None
         self.region = REGION
+        self.openid = openid
         self._context = authority.client_context() if authority else None
         self.port = free_ports(1)[0]
         self.url = f"{'https' if authority else 'http'}://{address}:{self.port}"

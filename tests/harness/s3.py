@@ -44,7 +44,7 @@ class S3:
     def __init__(self, url: str, keys: Keys, context: ssl.SSLContext | None = None) -> None:
         self.url = url
         self.keys = keys
-        self._context = context
+        self.context = context
 
     def request(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b""
@@ -56,7 +56,7 @@ class S3:
         )
         headers = signature(self.keys, method, urlsplit(self.url).netloc, target, arguments, body)
         url = self.url + target + (f"?{arguments}" if arguments else "")
-        return client.request(method, url, body=body, headers=headers, context=self._context)
+        return client.request(method, url, body=body, headers=headers, context=self.context)
 
     def ask(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b""
