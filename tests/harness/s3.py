@@ -24,10 +24,11 @@ NAMESPACE = {"s3": "http://s3.amazonaws.com/doc/2006-03-01/"}
 
 @dataclass(frozen=True)
 class Keys:
-    """An access key and its secret."""
+    """An access key and its secret; those that last for a while only have a session token, too."""
 
     access_key: str
     secret_key: str = field(repr=False)
+    session_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,8 @@ def signature(keys: Keys, method: str, host: str, path: str, query: str, body: b
         "x-amz-content-sha256": hashlib.sha256(body).hexdigest(),
         "x-amz-date": moment,
     }
+    if keys.session_token:
+        headers["x-amz-security-token"] = keys.session_token
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     canonical = "\n".join((method, path, query, lines, names, headers["x-amz-content-sha256"]))
