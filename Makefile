@@ -43,6 +43,7 @@ format: $(INSTALLED)
 
 manifests: $(INSTALLED)
 	$(BIN)/bao-backup crds --output-folder deploy/crds
+	$(BIN)/python -m tests.deploy.manifests
 
 # Hashes pin every file; no registry is named, so each machine uses its own.
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
