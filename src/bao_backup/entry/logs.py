@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import traceback
 from contextlib import suppress
@@ -48,3 +49,23 @@ class Log:
             line += "\n" + "".join(traceback.format_exception(error.__cause__)).rstrip()
         with suppress(OSError):  # a log that is full or gone must not stop backups; events are kept, too
             print(line, file=self._stream, flush=True)
+
+    def take_in(self, *libraries: str) -> None:
+        """From now on the errors that these libraries log are lines of this log, and nothing else is."""
+        for name in libraries:
+            logger = logging.getLogger(name)
+            logger.handlers = [_Lines(self)]
+            logger.propagate = False
+            logger.setLevel(logging.ERROR)
+
+
+class _Lines(logging.Handler):
+    """A library's record as a line."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Only its words: what a library adds as a traceback may hold anything.
+        self._log.say(record.getMessage(), reason="LibraryError", warning=True)

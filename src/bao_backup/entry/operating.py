@@ -129,6 +129,7 @@ class KubernetesManager:
 
     async def run(self) -> None:
         """Manage until SIGTERM or SIGINT. Runs are Jobs: they go on, and are found again."""
+        self._log.take_in("kopf", "kubernetes_asyncio", "aiohttp", "asyncio")
         async with ApiClient(self._configuration) as client:
             api = KubernetesApi(client)
             try:

@@ -48,15 +48,6 @@ class KnownCluster(NamedTuple):
             memory=annotations.get(MEMORY, ""),
         )
 
-    def is_newer_than(self, other: KnownCluster) -> bool:
-        """Events come late, and answers to our own writes before them: the older one is dropped.
-
-        Versions are compared as numbers, as Kubernetes allows since 1.35 and etcd has it all along.
-        """
-        if self.version.isdigit() and other.version.isdigit():
-            return int(self.version) > int(other.version)
-        return self.version != other.version
-
     def raw_status(self) -> dict[str, Any]:
         """`status` as it is; empty where nobody wrote it."""
         status = msgspec.json.decode(self.status)
@@ -100,6 +91,17 @@ class KnownCluster(NamedTuple):
             return msgspec.convert(lock, OperationLock)
         except msgspec.ValidationError:
             return OperationLock(operation="unknown", holder="unknown", message="its form is not known")
+
+
+def is_newer(version: str, known: str) -> bool:
+    """Whether a resourceVersion is newer than the one that is known.
+
+    Events come late, and answers to our own writes before them. Versions are compared as numbers, as
+    Kubernetes allows since 1.35 and etcd has it all along.
+    """
+    if version.isdigit() and known.isdigit():
+        return int(version) > int(known)
+    return version != known
 
 
 def read_backup_status(backup: Mapping[str, Any]) -> BackupStatus:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bao_backup.adapters.kubernetes.api import Json
+from bao_backup.adapters.kubernetes.known_cluster import is_newer
 from bao_backup.adapters.kubernetes.names import CLUSTER, CLUSTER_UID, label_value
 from bao_backup.adapters.kubernetes.outcome import is_finished, is_ours
 
@@ -78,8 +79,7 @@ def _place(metadata: Mapping[str, Any]) -> tuple[str, str]:
 def _newer(metadata: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     if metadata["uid"] != known["uid"]:
         return True
-    new, old = metadata["resourceVersion"], known["resourceVersion"]
-    return int(new) > int(old) if new.isdigit() and old.isdigit() else bool(new != old)
+    return is_newer(metadata["resourceVersion"], known["resourceVersion"])
 
 
 def _small(body: Mapping[str, Any]) -> Json:

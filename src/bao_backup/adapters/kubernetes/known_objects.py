@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from bao_backup.adapters.kubernetes.api import CLUSTERS, JOBS, RESTORES, Json, KubernetesApi
-from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
+from bao_backup.adapters.kubernetes.known_cluster import KnownCluster, is_newer
 from bao_backup.adapters.kubernetes.known_jobs import SELECTOR, KnownJobs, cluster_uid
 from bao_backup.adapters.kubernetes.names import CLUSTER, label_value
 from bao_backup.core.errors import InternalError, KubernetesMissingError
@@ -51,27 +51,28 @@ class KnownObjects:
 
     # --- what happens --------------------------------------------------------------------------
 
-    def take_cluster(self, body: Mapping[str, Any]) -> None:
-        """A cluster is there, or was changed."""
-        new = KnownCluster.of(body)
-        old = self.clusters.get(new.uid)
-        if old is not None and not new.is_newer_than(old):
+    def take_cluster(self, body: Mapping[str, Any], *, by_us: bool = False) -> None:
+        """A cluster is there, or was changed; nobody is told of what we changed ourselves."""
+        old = self.clusters.get(body["metadata"]["uid"])
+        if old is not None and not is_newer(body["metadata"]["resourceVersion"], old.version):
             return
+        new = KnownCluster.of(body)
         place = (new.namespace, label_value(new.name))
         before = self._uids.get(place)
         if before is not None and before != new.uid:
             self._drop(before)  # deleted and made anew, and nobody saw it
         self.clusters[new.uid] = new
         self._uids[place] = new.uid
-        self._changed(new.uid)
+        if not by_us:
+            self._changed(new.uid)
 
     def drop_cluster(self, body: Mapping[str, Any]) -> None:
         """A cluster was deleted."""
         self._drop(body["metadata"]["uid"])
 
-    def take_job(self, body: Mapping[str, Any]) -> None:
-        """A Job is there, or was changed."""
-        if self.jobs.take(body):
+    def take_job(self, body: Mapping[str, Any], *, by_us: bool = False) -> None:
+        """A Job is there, or was changed; nobody is told of what we changed ourselves."""
+        if self.jobs.take(body) and not by_us:
             self._tell_of(body)
 
     def drop_job(self, body: Mapping[str, Any]) -> None:

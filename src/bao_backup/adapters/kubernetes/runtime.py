@@ -136,11 +136,9 @@ class KubernetesRuntime:
         try:
             objects = run_objects(document, run, self._options)
             await self._parts.ensure(uid, known.namespace, objects)
-            job = await self._create(known.namespace, objects.job)
+            await self._create(known.namespace, objects.job)
         except (DocumentError, KubernetesDeniedError, KubernetesRefusedError) as error:
             self._refuse(uid, run, error)
-        else:
-            self.known.take_job(job)
 
     async def forget(self, uid: str, run: ForgetRun) -> None:
         refused = self._refused.get(uid, {}).pop(run.name, None)
@@ -160,7 +158,7 @@ class KubernetesRuntime:
         if known.trigger != request.value:
             return
         try:
-            self.known.take_cluster(await self._annotate(known, {TRIGGER: None}))
+            self.known.take_cluster(await self._annotate(known, {TRIGGER: None}), by_us=True)
         except KubernetesConflictError:
             await self._look_again(known)  # the next round sees whether it is still there
 
@@ -205,12 +203,12 @@ class KubernetesRuntime:
             self._ended[metadata["uid"]] = run
         return run
 
-    async def _create(self, namespace: str, job: Json) -> Json:
-        """The Job, which may exist already: then somebody else, or we ourselves before, made it."""
+    async def _create(self, namespace: str, job: Json) -> None:
+        """Make the Job, which may exist already: then somebody else, or we ourselves before, made it."""
         try:
-            return await self._api.create(JOBS, namespace, job)
+            self.known.take_job(await self._api.create(JOBS, namespace, job), by_us=True)
         except KubernetesConflictError:
-            return await self._api.get(JOBS, namespace, job["metadata"]["name"])
+            self.known.take_job(await self._api.get(JOBS, namespace, job["metadata"]["name"]))
 
     def _refuse(self, uid: str, run: StartRun, error: BaoBackupError) -> None:
         """The run did not begin, and never will as it is: that is how it ended."""
@@ -226,7 +224,8 @@ class KubernetesRuntime:
         metadata = job["metadata"]
         change = {"spec": {"ttlSecondsAfterFinished": seconds}}
         with suppress(KubernetesMissingError):
-            self.known.take_job(await self._api.patch(JOBS, metadata["namespace"], metadata["name"], change))
+            body = await self._api.patch(JOBS, metadata["namespace"], metadata["name"], change)
+            self.known.take_job(body, by_us=True)
         self._ended.pop(metadata["uid"], None)
 
     async def _trim_history(self, known: KnownCluster) -> None:
@@ -268,7 +267,7 @@ class KubernetesRuntime:
             return known
         body = {"metadata": {"resourceVersion": known.version}, "status": change}
         answer = await self._api.patch(CLUSTERS, known.namespace, known.name, body, part="status")
-        self.known.take_cluster(answer)
+        self.known.take_cluster(answer, by_us=True)
         self._lacking |= lacks(answer.get("status") or {}, status)
         return KnownCluster.of(answer)
 
@@ -276,7 +275,7 @@ class KubernetesRuntime:
         """Where the status has no room for all of it, an annotation has: written after the status."""
         memory = memory_of(status) if self._lacking else ""
         if memory != known.memory:
-            self.known.take_cluster(await self._annotate(known, {MEMORY: memory or None}))
+            self.known.take_cluster(await self._annotate(known, {MEMORY: memory or None}), by_us=True)
 
     async def _annotate(self, known: KnownCluster, annotations: Mapping[str, str | None]) -> Json:
         metadata = {"resourceVersion": known.version, "annotations": annotations}

@@ -6,7 +6,6 @@ watched, in all namespaces or in named ones.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any, cast
@@ -36,7 +35,6 @@ class _Forever:
 
 def settings_for(namespaces: Sequence[str]) -> kopf.OperatorSettings:
     """How kopf is to behave."""
-    logging.getLogger("kopf").setLevel(logging.WARNING)
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.scanning.disabled = True
