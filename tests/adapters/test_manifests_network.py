@@ -121,6 +121,10 @@ def test_ways_to_the_store(endpoint: str, expected: set[str]) -> None:
     [
         ({"roleArn": "arn:aws:iam::1:role/a"}, {"*:443"}),
         (
+            {"roleArn": "arn:aws:iam::1:role/a", "s3": {"stsEndpoint": "https://minio.storage.svc:9000"}},
+            {"*:9000", "namespace storage:*"},
+        ),
+        (
             {},
             {"*:443", METADATA, "169.254.170.23/32:80", "fd00:ec2::254/128:80", "fd00:ec2::23/128:80"},
         ),

@@ -84,26 +84,29 @@ def _to_servers(settings: RunSettings) -> list[Manifest]:
 def _to_store(target: Target) -> list[Manifest]:
     if target.provider is Provider.FILE:
         return []
-    if not target.endpoint:
-        return [_rule("", HTTPS_PORT)]
-    parts = urlsplit(target.endpoint)
-    host = parts.hostname or ""
-    rules = [_rule(host, parts.port or _DEFAULT_PORTS[parts.scheme])]
-    # Behind a Service it is the same with a store, and no port is the usual one of its pods.
-    if namespace := _namespace_of_service(host):
-        selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-        rules.append({"to": [{"namespaceSelector": selector}]})
-    return rules
+    return _to_url(target.endpoint) if target.endpoint else [_rule("", HTTPS_PORT)]
 
 
 def _to_identity(target: Target) -> list[Manifest]:
     """Nothing for keys from a Secret; a token service for a role; else what the cloud has for its own."""
     if target.provider is Provider.FILE or target.credentials_secret:
         return []
-    token_service = _rule("", HTTPS_PORT)
+    service = target.s3.sts_endpoint if target.s3 else ""
+    token_service = _to_url(service) if service else [_rule("", HTTPS_PORT)]
     if target.role_arn:
-        return [token_service]
-    return [token_service, *(_rule(host, port) for host, port in METADATA[target.provider])]
+        return token_service
+    return token_service + [_rule(host, port) for host, port in METADATA[target.provider]]
+
+
+def _to_url(url: str) -> list[Manifest]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    rules = [_rule(host, parts.port or _DEFAULT_PORTS[parts.scheme])]
+    # Behind a Service the pods may have another port, too, and here none is the usual one.
+    if namespace := _namespace_of_service(host):
+        selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+        rules.append({"to": [{"namespaceSelector": selector}]})
+    return rules
 
 
 def _rule(host: str, port: int) -> Manifest:
