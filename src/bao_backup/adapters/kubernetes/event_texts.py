@@ -13,6 +13,7 @@ from bao_backup.adapters.kubernetes.facts import PodSpec
 from bao_backup.adapters.kubernetes.reasons import Account, quoted
 
 _VOLUME = re.compile(r'for volume "(?P<volume>[^"]+)" : ')
+_REFUSED = re.compile(r'Error creating: (?:pods "[^"]*" is forbidden: )?')
 _CREATED = re.compile(r"Created pod: (?P<pod>\S+)")
 _NO_SECRET = re.compile(r'\bsecrets? "(?P<secret>[^"]+)" not found')
 _NO_KEY_IN_VOLUME = re.compile(r"references non-existent secret key: (?P<key>\S+)")
@@ -81,7 +82,8 @@ def of_refused_pod(text: str, run: str) -> Account:
     missing = _NO_SERVICE_ACCOUNT.search(text)
     if missing is not None:
         return _no_service_account(missing["account"], run)
-    return Account(reason="PodRefused", said=f"start {run}: {quoted(text)}")
+    why = _REFUSED.sub("", text, count=1)
+    return Account(reason="PodRefused", said=f"start {run}: the API server refuses its pod: {quoted(why)}")
 
 
 def _missing(text: str, run: str) -> Account | None:
