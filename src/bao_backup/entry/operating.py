@@ -192,6 +192,7 @@ class KubernetesManager:
                 if trouble is not None and trouble.message != told:
                     self._log.say(trouble.message, reason=trouble.reason, warning=True, error=trouble)
                 told = trouble.message if trouble is not None else ""
+            waiting.result()
         finally:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
@@ -237,6 +238,7 @@ class KubernetesManager:
         )
         loop = Manager(self._wrap(runtime), self._clock, self._complain, at_once=AT_ONCE)
         await self._list(api, runtime)
+        runtime.claim_all()
         self._log.say(f"managing {len(runtime.known.clusters)} clusters in {self._where()}")
         self._runtime, self._loop = runtime, loop
         loop.alive_at = self._clock.monotonic()

@@ -154,7 +154,8 @@ class Manager:
         try:
             wake = await reconcile(self._runtime, self._clock, uid)
         except BaoBackupError as error:
-            self._complain(uid, error)
+            if uid in self._known:  # else it went while it was looked at
+                self._complain(uid, error)
         except Exception as error:  # noqa: BLE001 - one cluster's trouble must not end the others
             wrapped = InternalError(f"manage {uid}", type(error).__name__)
             wrapped.__cause__ = error

@@ -27,6 +27,7 @@ from bao_backup.core.errors import (
     KubernetesRefusedError,
 )
 from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
+from bao_backup.core.preflight import NO_ROOM
 from bao_backup.core.result import failed
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.ports import Clock
@@ -83,7 +84,17 @@ class KubernetesRuntime:
         self._ended: dict[str, Run] = {}
         #: cluster's uid -> its runs that the API did not let us start
         self._refused: dict[str, dict[str, Run]] = {}
+        #: The clusters with a run under way, or about to be, and those that wait for one of their places.
+        self._claimed: set[str] = set()
+        self._waiting: set[str] = set()
         self.counted: dict[str, Counted] = {}
+
+    def claim_all(self) -> None:
+        """See which runs are under way, of which this manager has seen none begin."""
+        for known in self.known.clusters.values():
+            attempt = known.read_status().attempt
+            if attempt is not None and attempt.under_way:
+                self._claimed.add(known.uid)
 
     # --- what the port promises ----------------------------------------------------------------
 
@@ -104,7 +115,7 @@ class KubernetesRuntime:
             restore=self.known.restore_of(known),
             runs=(*runs, *self._refused.get(uid, {}).values()),
             trigger=known.trigger,
-            room=not self._most_runs or self._under_way(but=uid) < self._most_runs,
+            room=self._has_room(uid),
         )
         return observed, known.version
 
@@ -113,7 +124,7 @@ class KubernetesRuntime:
 
     async def save(self, uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
         known = self.known.cluster(uid)
-        if version != known.version:
+        if version != known.version or not self._claim(uid, status):
             return False
         try:
             known = await self._patch_status(known, status, lock)
@@ -177,11 +188,13 @@ class KubernetesRuntime:
     # --- runs ----------------------------------------------------------------------------------
 
     async def look_at(self, job: Json) -> tuple[list[Json], list[Json]]:
-        """The Job's Pods, and the events of both."""
+        """The Job's Pods, and the events of both; of a Job that went well nobody asks for events."""
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
         selector = f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}"
         pods = [pod async for pod in self._api.list(PODS, namespace, labelSelector=selector)]
         events: list[Json] = []
+        if (job.get("status") or {}).get("succeeded"):
+            return pods, events
         for each in (name, *(pod["metadata"]["name"] for pod in pods)):
             field = f"involvedObject.name={each}"
             events += [e async for e in self._api.list(EVENTS, namespace, fieldSelector=field)]
@@ -238,10 +251,24 @@ class KubernetesRuntime:
             if job["spec"]["ttlSecondsAfterFinished"]:
                 await self._live_on(job, 0)
 
-    def _under_way(self, *, but: str) -> int:
-        """How many clusters but this one have a run of ours that is not over."""
-        uids = {cluster_uid(job) for job in self.known.jobs.all() if not is_finished(job)}
-        return len(uids - {"", but})
+    def _has_room(self, uid: str) -> bool:
+        return not self._most_runs or len(self._claimed - {uid}) < self._most_runs
+
+    def _claim(self, uid: str, status: BackupStatus) -> bool:
+        """Take a place for a run that is to begin, or give it back; False when none is left."""
+        if status.waiting is not None and status.waiting.reason == NO_ROOM:
+            self._waiting.add(uid)
+        else:
+            self._waiting.discard(uid)
+        if status.attempt is not None and status.attempt.under_way:
+            if not self._has_room(uid):
+                return False
+            self._claimed.add(uid)
+        elif uid in self._claimed:
+            self._claimed.discard(uid)
+            for each in self._waiting:
+                self._changed(each)
+        return True
 
     def _count(self, uid: str, run: Run | None) -> None:
         result = run.result if run else None
@@ -290,6 +317,8 @@ class KubernetesRuntime:
 
     def _let_go(self, uid: str) -> None:
         self._refused.pop(uid, None)
+        self._claimed.discard(uid)
+        self._waiting.discard(uid)
         self.counted.pop(uid, None)
         self._parts.let_go(uid)
         self._gone(uid)
