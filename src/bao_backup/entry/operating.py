@@ -208,7 +208,7 @@ class KubernetesManager:
                 tasks.create_task(self._managed(loop_ends))
                 tasks.create_task(self._watch(runtime))
                 tasks.create_task(self._look_after(api, runtime))
-                tasks.create_task(self._list_again_when_told(api, runtime))
+                tasks.create_task(self._list_again_when_told(runtime))
         finally:
             self._loop = self._runtime = None
 
@@ -237,8 +237,7 @@ class KubernetesManager:
             most_runs=self._most_runs,
         )
         loop = Manager(self._wrap(runtime), self._clock, self._complain, at_once=AT_ONCE)
-        await self._list(api, runtime)
-        runtime.claim_all()
+        await self._list(runtime)
         self._log.say(f"managing {len(runtime.known.clusters)} clusters in {self._where()}")
         self._runtime, self._loop = runtime, loop
         loop.alive_at = self._clock.monotonic()
@@ -269,19 +268,19 @@ class KubernetesManager:
                 self._complain("", error)
             await asyncio.sleep(LOOK_AFTER_EVERY)
 
-    async def _list_again_when_told(self, api: KubernetesApi, runtime: KubernetesRuntime) -> None:
+    async def _list_again_when_told(self, runtime: KubernetesRuntime) -> None:
         while True:
             await self._list_again.wait()
             await asyncio.sleep(SETTLE)
             self._list_again.clear()
-            await self._list(api, runtime)
+            await self._list(runtime)
 
-    async def _list(self, api: KubernetesApi, runtime: KubernetesRuntime) -> None:
+    async def _list(self, runtime: KubernetesRuntime) -> None:
         """List everything; tried again until the API server answers."""
         pause = FIRST_PAUSE
         while True:
             try:
-                await runtime.known.take_all(api, self._namespaces or ("",))
+                await runtime.begin(self._namespaces or ("",))
             except KubernetesError as error:
                 self._complain("", error)
             else:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, JOBS, PODS, Json, KubernetesApi
+from bao_backup.adapters.kubernetes.cluster_event import event_of
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
 from bao_backup.adapters.kubernetes.known_jobs import cluster_uid, finished_at, is_forgotten
 from bao_backup.adapters.kubernetes.known_objects import KnownObjects
@@ -14,6 +15,7 @@ from bao_backup.adapters.kubernetes.manifests import run_objects
 from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
 from bao_backup.adapters.kubernetes.options import JobOptions
 from bao_backup.adapters.kubernetes.outcome import is_finished, needs_pods, run_of
+from bao_backup.adapters.kubernetes.places import Places
 from bao_backup.adapters.kubernetes.run_parts import RunParts
 from bao_backup.adapters.kubernetes.status_patch import backup_patch, lacks, lock_patch, memory_of
 from bao_backup.core.errors import (
@@ -27,7 +29,6 @@ from bao_backup.core.errors import (
     KubernetesRefusedError,
 )
 from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
-from bao_backup.core.preflight import NO_ROOM
 from bao_backup.core.result import failed
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.ports import Clock
@@ -75,7 +76,7 @@ class KubernetesRuntime:
         self._tell = tell
         self._changed = changed
         self._gone = gone
-        self._most_runs = most_runs
+        self._places = Places(most_runs, changed)
         self.known = KnownObjects(changed, self._let_go)
         self._parts = RunParts(api)
         #: Fields of the status that the installed schema has no room for.
@@ -84,17 +85,13 @@ class KubernetesRuntime:
         self._ended: dict[str, Run] = {}
         #: cluster's uid -> its runs that the API did not let us start
         self._refused: dict[str, dict[str, Run]] = {}
-        #: The clusters with a run under way, or about to be, and those that wait for one of their places.
-        self._claimed: set[str] = set()
-        self._waiting: set[str] = set()
         self.counted: dict[str, Counted] = {}
 
-    def claim_all(self) -> None:
-        """See which runs are under way, of which this manager has seen none begin."""
+    async def begin(self, namespaces: Sequence[str]) -> None:
+        """See all that there is, of which this manager has seen nothing begin."""
+        await self.known.take_all(self._api, namespaces)
         for known in self.known.clusters.values():
-            attempt = known.read_status().attempt
-            if attempt is not None and attempt.under_way:
-                self._claimed.add(known.uid)
+            self._places.see(known.uid, known.read_status())
 
     # --- what the port promises ----------------------------------------------------------------
 
@@ -115,7 +112,7 @@ class KubernetesRuntime:
             restore=self.known.restore_of(known),
             runs=(*runs, *self._refused.get(uid, {}).values()),
             trigger=known.trigger,
-            room=self._has_room(uid),
+            room=self._places.are_left_for(uid),
         )
         return observed, known.version
 
@@ -124,7 +121,7 @@ class KubernetesRuntime:
 
     async def save(self, uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
         known = self.known.cluster(uid)
-        if version != known.version or not self._claim(uid, status):
+        if version != known.version or not self._places.settle(uid, status):
             return False
         try:
             known = await self._patch_status(known, status, lock)
@@ -177,7 +174,7 @@ class KubernetesRuntime:
         known = self.known.cluster(uid)
         self._tell(f"{known.namespace}/{known.name}", event)
         try:
-            await self._api.create(EVENTS, known.namespace, self._event(known, event))
+            await self._api.create(EVENTS, known.namespace, event_of(known, event, self._clock.now()))
         except KubernetesError as error:
             # It is in the log, and what matters is in the status.
             self._tell(
@@ -251,25 +248,6 @@ class KubernetesRuntime:
             if job["spec"]["ttlSecondsAfterFinished"]:
                 await self._live_on(job, 0)
 
-    def _has_room(self, uid: str) -> bool:
-        return not self._most_runs or len(self._claimed - {uid}) < self._most_runs
-
-    def _claim(self, uid: str, status: BackupStatus) -> bool:
-        """Take a place for a run that is to begin, or give it back; False when none is left."""
-        if status.waiting is not None and status.waiting.reason == NO_ROOM:
-            self._waiting.add(uid)
-        else:
-            self._waiting.discard(uid)
-        if status.attempt is not None and status.attempt.under_way:
-            if not self._has_room(uid):
-                return False
-            self._claimed.add(uid)
-        elif uid in self._claimed:
-            self._claimed.discard(uid)
-            for each in self._waiting:
-                self._changed(each)
-        return True
-
     def _count(self, uid: str, run: Run | None) -> None:
         result = run.result if run else None
         if result is None:
@@ -317,32 +295,7 @@ class KubernetesRuntime:
 
     def _let_go(self, uid: str) -> None:
         self._refused.pop(uid, None)
-        self._claimed.discard(uid)
-        self._waiting.discard(uid)
+        self._places.let_go(uid)
         self.counted.pop(uid, None)
         self._parts.let_go(uid)
         self._gone(uid)
-
-    def _event(self, known: KnownCluster, event: Emit) -> Json:
-        now = self._clock.now()
-        moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{known.name[:50]}.", "namespace": known.namespace},
-            "involvedObject": {
-                "apiVersion": "openbao.org/v1alpha1",
-                "kind": "OpenBaoCluster",
-                "namespace": known.namespace,
-                "name": known.name,
-                "uid": known.uid,
-                "resourceVersion": known.version,
-            },
-            "type": "Warning" if event.warning else "Normal",
-            "reason": event.reason,
-            "message": event.message[:1000],
-            "source": {"component": "bao-backup"},
-            "firstTimestamp": moment,
-            "lastTimestamp": moment,
-            "count": 1,
-        }
