@@ -234,7 +234,7 @@ SAMPLES = [
     "0 2 * * *", "@every 5m", "CRON_TZ=Asia/Tokyo */5 1-3,7 * JAN mon#1", " @daily ", "? ? L * ?", "UTC",
     "Etc/GMT+5", "America/Port-au-Prince", "168h", "1h30m", "+.5h", "1.5ms2us", "prod", "a.b-c", "jwt",
     "team/jwt/", "/a/b", "/", "https://s3.example.com", "HTTP://[::1]:9000/x/", "https://h:08200",
-    "https://h/x?", "http://h#", "bao.example.com", "https://bao_0:8200/", "ca.crt", "..data",
+    "https://h/x?", "http://h#", " https://h", "bao.example.com", "https://bao_0:8200/", "ca.crt", "..data",
     "Bucket_1.x", "/prefix//", "a b/c",
     "sha256:" + "0a" * 32, "raft/default/prod/2026-11-22T02-00-00Z-0123abcd.snap", "0.001us", "0s",
 ]  # fmt: skip

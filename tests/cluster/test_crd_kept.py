@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from tests.cluster.crd_server import Server, collection, with_our_crds
 from tests.core.documents import document, restore_document
@@ -11,6 +14,17 @@ from tests.core.restore_cases import KEY, S
 from tests.harness.client import Answer
 from tests.harness.control_plane import ControlPlane
 from tests.harness.existing_documents import sample_documents
+
+from bao_backup.core.model import Trigger
+from bao_backup.core.status import (
+    Attempt,
+    BackupStatus,
+    Condition,
+    ObservedSchedule,
+    OperationLock,
+    SuccessfulBackup,
+    Waiting,
+)
 
 pytestmark = pytest.mark.servers
 
@@ -97,6 +111,54 @@ def with_status(server: Server, what: dict[str, Any], status: dict[str, Any]) ->
         return server.plane.request("PUT", f"{place}/status", {**created.json(), "status": status})
     finally:
         server.plane.request("DELETE", place)
+
+
+MOMENT = datetime(2026, 11, 22, 2, 0, 5, 120000, tzinfo=UTC)
+ATTEMPT = Attempt(
+    name="backup-prod-1", key=KEY, slot=MOMENT, trigger=Trigger.MANUAL, number=2, accepted=MOMENT,
+    counted=True, retry_at=MOMENT, settled=True,
+)  # fmt: skip
+#: Every field is set.
+OUR_STATUS = BackupStatus(
+    last_backup_time=MOMENT,
+    last_attempt_time=MOMENT,
+    last_attempt_scheduled_time=MOMENT,
+    last_backup_size=8 * 1024**3,
+    last_backup_duration="1m12s",
+    last_backup_name=KEY,
+    next_scheduled_backup=MOMENT,
+    consecutive_failures=1,
+    successful_backups=2,
+    last_failure_reason="StorageDenied",
+    last_failure_message="denied",
+    last_failure_time=MOMENT,
+    last_successful_backup=SuccessfulBackup(
+        time=MOMENT, key=KEY, size=1, sha256="00", duration="1s", raft_index=2**40, trigger=Trigger.SCHEDULED
+    ),
+    last_handled_manual_trigger="a",
+    accepted_trigger="b",
+    attempt=ATTEMPT,
+    deferred=ATTEMPT,
+    waiting=Waiting(slot=MOMENT, trigger=Trigger.PRE_UPGRADE, reason="OperationLocked", message="by x"),
+    schedule=ObservedSchedule(expression="@daily", time_zone="UTC", since=MOMENT),
+    conditions=(
+        Condition(
+            type="BackupReady", status="False", reason="StorageDenied", message="denied",
+            last_transition_time=MOMENT, observed_generation=3,
+        ),
+    ),
+    observed_generation=3,
+)  # fmt: skip
+
+
+def test_our_own_status_is_stored_as_it_is_written(server: Server) -> None:
+    """Every field of it, and of the lock."""
+    assert [name for name in BackupStatus.__struct_fields__ if not getattr(OUR_STATUS, name)] == []
+    lock = OperationLock(operation="Backup", holder="x", message="y", acquired_at=MOMENT, renewed_at=MOMENT)
+    written = json.loads(msgspec.json.encode({"backup": OUR_STATUS, "operationLock": lock}))
+    stored = with_status(server, document({"metadata.name": "our-status"}), written).json()["status"]
+    assert stored == written
+    assert msgspec.convert(stored["backup"], BackupStatus) == OUR_STATUS
 
 
 def test_an_operation_that_nobody_knows_is_no_lock(server: Server) -> None:

@@ -116,7 +116,8 @@ TEXTS: Mapping[Check, TextRule] = {
         longest=100,
     ),
     parse_address: TextRule(
-        'expected a URL like "https://host:8200", without user name or path', rf"{_SCHEME}://[^/?#@]+/?\??#?"
+        'expected a URL like "https://host:8200", without user name or path',
+        rf" *{_SCHEME}://[^/?#@]+/?\??#?",
     ),
     checked_path_prefix: TextRule(
         'expected a path of folders, none of them empty, "." or ".."',

@@ -167,7 +167,9 @@ def _with_check(schema: Schema, extra: dict[str, Any]) -> Schema:
     check = extra.get("check")
     if check is None:
         return schema
-    rule = TEXTS[check]
+    rule = TEXTS.get(check)
+    if rule is None:
+        raise InternalError("make a schema", f"{check.__name__} has no rule in crd_rules.TEXTS")
     longest = {} if rule.longest is None else {"maxLength": rule.longest}
     return schema | longest | {"x-kubernetes-validations": [rule.cel()]}
 

@@ -40,4 +40,5 @@ def crds_command(*, output_folder: Path | None) -> None:
             (output_folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         why = (error.strerror or "failed").lower()
-        raise ConfigurationError(f"write the CRDs into {output_folder}", why) from error
+        hint = "name a folder that can be written"
+        raise ConfigurationError(f"write the CRDs into {output_folder}", why, hint=hint) from error
