@@ -167,7 +167,7 @@ OVER = failed_job("DeadlineExceeded")
         (OVER, [UNKNOWN], [NO_SECRET], "SecretNotFound", 'no Secret "a"'),
         (failed_job(), [KILLED], [event("FailedMount", MOUNT)], "NoResult", "exit code 137"),
         (failed_job(), [KILLED], [EVICTION], "NoResult", "exit code 137"),
-        (failed_job(), [pod(terminated(137), phase="Failed", deleted=10)], [], "NoResult", "exit code 137"),
+        (failed_job(), [pod(terminated(137), phase="Failed", deleted=10)], [], "PodDeleted", "was deleted"),
         (failed_job(), [], [event("TaintManagerEviction", "Cancelling deletion")], "PodDeleted", "is gone"),
         (OVER, [], [NO_SECRET], "SecretNotFound", 'no Secret "a"'),
     ],

@@ -143,6 +143,8 @@ def _of_silence(job: Job, pod: Pod | None) -> Account:
                 hint="bao-backup list shows whether its backup is there",
             )
         return Account(reason="PodDeleted", said=f"run {run}: its pod is gone, and its result with it")
+    if pod.metadata.deletion_timestamp is not None:
+        return Account(reason="PodDeleted", said=f"run {run}: its pod was deleted while it ran")
     end = end_of(job, pod)
     if end is None or end.reason == _UNKNOWN:
         return Account(reason="NoResult", said=f"run {run}: its pod ended, and nothing says how")
