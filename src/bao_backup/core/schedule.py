@@ -20,6 +20,7 @@ counted from the epoch in UTC. Over a change of the clocks:
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
@@ -203,7 +204,9 @@ def _every(text: str, doing: str) -> int:
     return interval // _SECOND
 
 
+@lru_cache(maxsize=1024)
 def _cron(text: str, doing: str) -> str:
+    """The five fields; the same few are asked for again and again."""
     fields = _NAMED.get(text.lower(), text).split()
     if len(fields) != 5:
         raise ConfigurationError(doing, _EXPECTED_CRON)
