@@ -27,6 +27,9 @@ SELECTOR = f"{COMPONENT}=backup,{MANAGED_BY}={OURS}"
 #: Seconds between signs of life; a node that gives none for 12 s is lost to the controller manager.
 BEAT_EVERY = 2.0
 PAUSE = 0.2
+#: What aiohttp's TLS connections need to end in order.
+#: https://docs.aiohttp.org/en/stable/client_advanced.html#graceful-shutdown
+CLOSING = 0.25
 #: How many requests may be under way at once.
 AT_ONCE = 32
 
@@ -126,6 +129,7 @@ class StandInNode:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._session.close()
+        await asyncio.sleep(CLOSING)
 
     def _keep(self, key: str, work: Any) -> None:
         task = asyncio.create_task(work)
