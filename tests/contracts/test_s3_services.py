@@ -227,14 +227,17 @@ def test_a_token_service_that_is_not_trusted(
     assert sts.asked == []
 
 
-def test_no_redirect_is_followed(asking: Asking, token_file: Path, trusted: Authority) -> None:
+@pytest.mark.parametrize("status", [302, 307])
+def test_no_redirect_is_followed(asking: Asking, token_file: Path, trusted: Authority, status: int) -> None:
     """A token is for the service that was named, and for nobody that it names."""
     context = trusted.server_context("redirecting")
     with ScriptedServer({}) as elsewhere:
-        away = reply(307, b"", f"Location: {elsewhere.url}/")
+        away = reply(status, b"", f"Location: {elsewhere.url}/")
         with ScriptedServer({"/": away}, context) as server:
+            container = ContainerIdentity(f"{server.url}/", str(token_file), "")
             failure(lambda: by_web_identity(web(server.url, token_file), asking), StorageLoginError)
-            assert len(server.seen) == 1
+            failure(lambda: by_container(container, asking), StorageLoginError)
+            assert len(server.seen) == 2
         assert elsewhere.seen == []
 
 

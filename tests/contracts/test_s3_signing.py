@@ -287,12 +287,15 @@ def test_a_ca_beside_the_role(bucket: Bucket, authority: Authority, token_file: 
     use(opened(bucket, credentials, ROLE, role_token_file=str(token_file)))
 
 
-def test_two_cas(bucket: Bucket, tmp_path: Path, token_file: Path, variables: Set) -> None:
-    """The CA of AWS_CA_BUNDLE is trusted beside the one of the Secret."""
-    variables({})
+def test_two_cas(
+    bucket: Bucket, authority: Authority, tmp_path: Path, token_file: Path, variables: Set
+) -> None:
+    """The CA of the Secret and that of AWS_CA_BUNDLE are both trusted, whichever is the right one."""
     other = Authority(tmp_path / "other")
-    credentials = {"caCert": other.ca_file.read_text()}
-    use(opened(bucket, credentials, ROLE, role_token_file=str(token_file)))
+    for in_secret, in_bundle in ((other, authority), (authority, other)):
+        variables({"AWS_CA_BUNDLE": str(in_bundle.ca_file)})
+        credentials = {"caCert": in_secret.ca_file.read_text()}
+        use(opened(bucket, credentials, ROLE, role_token_file=str(token_file)))
 
 
 def test_the_systems_cas(bucket: Bucket, authority: Authority, token_file: Path, variables: Set) -> None:
