@@ -128,6 +128,17 @@ def test_the_identity_for_the_store() -> None:
     assert (by_keys.credentials_folder, by_keys.store.role_token_file) == ("/etc/bao/backup/credentials", "")
     by_role = settings({"spec.backup.target.roleArn": "arn:aws:iam::1:role/a"})
     assert (by_role.credentials_folder, by_role.store.role_token_file) == ("", "/var/run/secrets/aws/token")
+    # Such a Secret holds a CA; the executor refuses keys in it beside the role.
+    both = settings(
+        {
+            "spec.backup.target.roleArn": "arn:aws:iam::1:role/a",
+            "spec.backup.target.credentialsSecretRef": {"name": "ca"},
+        }
+    )
+    assert (both.credentials_folder, both.store.role_token_file) == (
+        "/etc/bao/backup/credentials",
+        "/var/run/secrets/aws/token",
+    )
     ambient = settings()
     assert (ambient.credentials_folder, ambient.store.role_token_file) == ("", "")
 
@@ -169,13 +180,6 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a file with the CA": (
         {"spec.connection": {"addresses": ["https://a:1"], "caFile": "/ca"}},
         "spec.connection.caFile",
-    ),
-    "keys and a role": (
-        {
-            "spec.backup.target.roleArn": "arn:aws:iam::1:role/a",
-            "spec.backup.target.credentialsSecretRef": {"name": "keys"},
-        },
-        "spec.backup.target.roleArn",
     ),
     "a folder on no volume": ({"spec.backup.target": FILE}, "spec.backup.jobTemplate.volumeMounts"),
     "a folder beside the volume": (

@@ -130,10 +130,8 @@ def _auth(login: Auth, audience: str) -> BaoAuth:
 
 
 def _wrong_in_backup(backup: Backup) -> Iterator[tuple[str, str]]:
-    auth, target = backup.auth, backup.target
+    auth = backup.auth
     if auth is not None and auth.file:
         instead = "no file, since the pod gets a token" if auth.method in _BY_JWT else "secretRef instead"
         yield "auth.file", f"expected {instead}: a run on Kubernetes has no such file"
-    if target.role_arn and target.credentials_secret:
-        yield "target.roleArn", "expected either roleArn or credentialsSecretRef: keys would silently win"
     yield from template_problems(backup)

@@ -9,6 +9,7 @@ import msgspec
 
 from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
 from bao_backup.core.errors import DocumentError, Problem
+from bao_backup.core.job_settings import job_problems
 from bao_backup.core.spec import OpenBaoCluster, parse_cluster
 from bao_backup.core.status import BackupStatus, OperationLock
 
@@ -54,7 +55,7 @@ class KnownCluster(NamedTuple):
         return status if isinstance(status, dict) else {}
 
     def read_document(self) -> tuple[OpenBaoCluster | None, tuple[Problem, ...]]:
-        """The document, or what is wrong with it."""
+        """The document, or what is wrong with it, or with it on Kubernetes."""
         document = {
             "apiVersion": "openbao.org/v1alpha1",
             "kind": "OpenBaoCluster",
@@ -68,9 +69,11 @@ class KnownCluster(NamedTuple):
             "status": self.raw_status(),
         }
         try:
-            return parse_cluster(document, strict=False), ()
+            read = parse_cluster(document, strict=False)
         except DocumentError as error:
             return None, error.problems
+        problems = job_problems(read)
+        return (None, problems) if problems else (read, ())
 
     def read_status(self) -> BackupStatus:
         """What the manager remembers: from the annotation where there is one, else from the status."""
