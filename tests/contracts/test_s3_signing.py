@@ -298,9 +298,13 @@ def test_two_cas(
         use(opened(bucket, credentials, ROLE, role_token_file=str(token_file)))
 
 
-def test_the_systems_cas(bucket: Bucket, authority: Authority, token_file: Path, variables: Set) -> None:
-    """SSL_CERT_FILE names the CAs of the system, as for other programs."""
-    variables({"AWS_CA_BUNDLE": "", "SSL_CERT_FILE": str(authority.ca_file)})
+@pytest.mark.parametrize("named_twice", [False, True])
+def test_the_systems_cas(
+    bucket: Bucket, authority: Authority, token_file: Path, variables: Set, named_twice: bool
+) -> None:
+    """SSL_CERT_FILE names the CAs of the system, as for other programs; often both variables do."""
+    ca = str(authority.ca_file)
+    variables({"AWS_CA_BUNDLE": ca if named_twice else "", "SSL_CERT_FILE": ca})
     use(opened(bucket, role=ROLE, role_token_file=str(token_file)))
 
 

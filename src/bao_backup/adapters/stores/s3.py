@@ -165,10 +165,18 @@ def _authorities(credentials: Mapping[str, str], environment: Mapping[str, str])
         return found
     doing = f"read AWS_CA_BUNDLE, {file}"
     try:
+        if _is_the_systems(file):
+            return found
         bundle = _checked(Path(file).read_text(encoding="utf-8", errors="replace") or " ", doing)
     except OSError as error:
         raise ConfigurationError(doing, (error.strerror or "unreadable").lower()) from error
     return "\n".join(part for part in (found, bundle) if part)
+
+
+def _is_the_systems(file: str) -> bool:
+    """Whether it is trusted anyway: reading a hundred CAs twice would double the time of a start."""
+    systems = ssl.get_default_verify_paths().cafile
+    return systems is not None and os.path.samefile(file, systems)
 
 
 def _checked(authorities: str, doing: str) -> str:
