@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import pytest
 from msgspec.structs import replace
+from tests.contracts.kubernetes_runtime import on_kubernetes
 from tests.harness.process import wait_until
 from tests.manager.site import UID, Site
 
@@ -26,15 +28,31 @@ from bao_backup.core.settings import to_environment
 from bao_backup.core.spec import OpenBaoCluster, parse_cluster
 from bao_backup.ports import Runtime
 
+T = TypeVar("T")
 SLOT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 HEALTHY = Health(ready=True)
 
 
 class Stage(Protocol):
-    """A runtime with one configured cluster, `UID`, and the world around it."""
+    """A runtime with one configured cluster, `bao`, and the world around it."""
 
     @property
     def runtime(self) -> Runtime: ...
+
+    @property
+    def namespace(self) -> str:
+        """Where the cluster is."""
+
+    @property
+    def uid(self) -> str:
+        """What the runtime names it by."""
+
+    @property
+    def asks_health(self) -> bool:
+        """Whether the manager asks the server itself."""
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        """Call a method of the port."""
 
     def change_document(self) -> None:
         """Somebody edits the document."""
@@ -58,10 +76,15 @@ class Stage(Protocol):
 class InMemory:
     """The shipped runtime in memory."""
 
+    namespace, uid, asks_health = "default", UID, True
+
     def __init__(self, site: Site) -> None:
         self._document = parse_cluster(site.document(), strict=True)
         self.runtime = MemoryRuntime(SystemClock(), lambda _: HEALTHY)
         self.runtime.put_document(self._document)
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(call)
 
     def change_document(self) -> None:
         backup = self._document.spec.backup
@@ -99,6 +122,8 @@ class InMemory:
 class OnThisMachine:
     """The embedded manager's: runs are processes, held by their server until they may end."""
 
+    namespace, uid, asks_health = "default", UID, True
+
     def __init__(self, site: Site) -> None:
         self._site = site
         self._told: list[Emit] = []
@@ -120,6 +145,9 @@ class OnThisMachine:
     def _environment(self, document: OpenBaoCluster, run: StartRun) -> dict[str, str]:
         settings = settings_from_document(document, str(self._site.secrets))
         return to_environment(replace(settings, key=run.key, slot=run.slot))
+
+    def do(self, call: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run(call)
 
     def change_document(self) -> None:
         self.runtime.take_documents([self._site.document(schedule="0 3 * * *")], [])
@@ -153,14 +181,14 @@ class OnThisMachine:
 
 
 @contextmanager
-def in_memory(folder: Path) -> Iterator[Stage]:
+def in_memory(_: pytest.FixtureRequest, folder: Path) -> Iterator[Stage]:
     """The runtime in memory; the server is named in the document, and never asked."""
     with DevelopmentServer(DevelopmentCluster()) as server:
         yield InMemory(Site(folder, server))
 
 
 @contextmanager
-def on_this_machine(folder: Path) -> Iterator[Stage]:
+def on_this_machine(_: pytest.FixtureRequest, folder: Path) -> Iterator[Stage]:
     """The embedded manager's."""
     with DevelopmentServer(DevelopmentCluster(padding=1 << 20, level=1)) as server:
         site = Site(folder, server)
@@ -172,13 +200,14 @@ def on_this_machine(folder: Path) -> Iterator[Stage]:
             stage.runtime.close()
 
 
-RUNTIMES: list[Callable[[Path], AbstractContextManager[Stage]]] = [in_memory, on_this_machine]
+#: Each gives a stage, from the test's request and a folder of its own.
+RUNTIMES = [in_memory, on_this_machine, pytest.param(on_kubernetes, marks=pytest.mark.servers)]
 
 
 @pytest.fixture(params=RUNTIMES, ids=lambda runtime: runtime.__name__)
 def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """Each runtime in turn, with one cluster."""
-    with request.param(tmp_path) as opened:
+    with request.param(request, tmp_path) as opened:
         yield opened
 
 

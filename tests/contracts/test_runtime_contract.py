@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import Any, TypeVar
 
 import pytest
+from tests.contracts.kubernetes_runtime import node_of_runs
 from tests.contracts.runtimes import Stage, a_run, stage
-from tests.manager.site import UID
 
 from bao_backup.core.errors import InternalError
 from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Observed, Run, RunState
 from bao_backup.core.status import BackupStatus, OperationLock
 
-__all__ = ["stage"]
-T = TypeVar("T")
+__all__ = ["node_of_runs", "stage"]
 NOW = datetime(2026, 11, 22, 2, 0, 5, tzinfo=UTC)
 STATUS = BackupStatus(last_attempt_time=NOW, consecutive_failures=3)
 LOCK = OperationLock(operation="Backup", holder="openbaocluster/backup", message="a-run", acquired_at=NOW)
 
 
-def do(call: Coroutine[Any, Any, T]) -> T:
-    """Call a method of the port."""
-    return asyncio.run(call)
-
-
 def see(stage: Stage) -> Observed:
     """What is observed now."""
-    return do(stage.runtime.observe(UID))[0]
+    return stage.do(stage.runtime.observe(stage.uid))[0]
 
 
 def the_run(stage: Stage) -> Run:
@@ -44,7 +35,7 @@ def the_run(stage: Stage) -> Run:
 def test_fresh(stage: Stage) -> None:
     """A cluster that was just configured has its document, and nothing else."""
     observed = see(stage)
-    assert (observed.namespace, observed.name, observed.uid) == ("default", "bao", UID)
+    assert (observed.namespace, observed.name, observed.uid) == (stage.namespace, "bao", stage.uid)
     assert observed.document is not None
     assert (observed.problems, observed.runs, observed.trigger) == ((), (), "")
     assert (observed.status, observed.lock) == (BackupStatus(), None)
@@ -53,27 +44,27 @@ def test_fresh(stage: Stage) -> None:
 
 def test_save(stage: Stage) -> None:
     """What is saved is observed, status and lock together."""
-    _, version = do(stage.runtime.observe(UID))
-    assert do(stage.runtime.save(UID, version, STATUS, LOCK))
-    observed, newer = do(stage.runtime.observe(UID))
+    _, version = stage.do(stage.runtime.observe(stage.uid))
+    assert stage.do(stage.runtime.save(stage.uid, version, STATUS, LOCK))
+    observed, newer = stage.do(stage.runtime.observe(stage.uid))
     assert (observed.status, observed.lock) == (STATUS, LOCK)
-    assert do(stage.runtime.save(UID, newer, STATUS, None))
+    assert stage.do(stage.runtime.save(stage.uid, newer, STATUS, None))
     assert see(stage).lock is None
 
 
 def test_save_over_an_older_version(stage: Stage) -> None:
     """A status that was made from an older one is refused, and changes nothing."""
-    _, version = do(stage.runtime.observe(UID))
-    assert do(stage.runtime.save(UID, version, STATUS, LOCK))
-    assert not do(stage.runtime.save(UID, version, BackupStatus(), None))
+    _, version = stage.do(stage.runtime.observe(stage.uid))
+    assert stage.do(stage.runtime.save(stage.uid, version, STATUS, LOCK))
+    assert not stage.do(stage.runtime.save(stage.uid, version, BackupStatus(), None))
     observed = see(stage)
     assert (observed.status, observed.lock) == (STATUS, LOCK)
 
 
 def test_generation(stage: Stage) -> None:
     """A changed document has a higher generation, and leaves the status as it is."""
-    before, version = do(stage.runtime.observe(UID))
-    assert do(stage.runtime.save(UID, version, STATUS, None))
+    before, version = stage.do(stage.runtime.observe(stage.uid))
+    assert stage.do(stage.runtime.save(stage.uid, version, STATUS, None))
     stage.change_document()
     after = see(stage)
     assert after.generation > before.generation
@@ -84,14 +75,18 @@ def test_generation(stage: Stage) -> None:
 def test_unknown(stage: Stage) -> None:
     """A cluster that was never there is a defect of whoever asks."""
     with pytest.raises(InternalError):
-        do(stage.runtime.observe("default/other"))
+        stage.do(stage.runtime.observe("default/other"))
 
 
 def test_health(stage: Stage) -> None:
-    """Where the manager can ask the server, it gets the answer."""
-    assert see(stage).can_ask_health
+    """Where the manager can ask the server, it gets the answer; elsewhere asking is a defect."""
     assert see(stage).health is None
-    assert do(stage.runtime.ask_health(UID)).ready
+    assert see(stage).can_ask_health is stage.asks_health
+    if stage.asks_health:
+        assert stage.do(stage.runtime.ask_health(stage.uid)).ready
+    else:
+        with pytest.raises(InternalError):
+            stage.do(stage.runtime.ask_health(stage.uid))
 
 
 # --- runs --------------------------------------------------------------------------------------
@@ -99,11 +94,11 @@ def test_health(stage: Stage) -> None:
 
 def test_start_twice(stage: Stage) -> None:
     """A repeated start finds the run, also after a crash of the manager."""
-    do(stage.runtime.start(UID, a_run()))
-    do(stage.runtime.start(UID, a_run()))
+    stage.do(stage.runtime.start(stage.uid, a_run()))
+    stage.do(stage.runtime.start(stage.uid, a_run()))
     assert stage.begun() == 1
     stage.again()
-    do(stage.runtime.start(UID, a_run()))
+    stage.do(stage.runtime.start(stage.uid, a_run()))
     assert stage.begun() == 1
     run = the_run(stage)
     assert (run.name, run.state, run.ours) == (a_run().name, RunState.UNFINISHED, True)
@@ -111,14 +106,14 @@ def test_start_twice(stage: Stage) -> None:
 
 def test_ends_well(stage: Stage) -> None:
     """A run that ended has its executor's own result, and is not started again."""
-    do(stage.runtime.start(UID, a_run()))
+    stage.do(stage.runtime.start(stage.uid, a_run()))
     stage.end(a_run(), well=True)
     run = the_run(stage)
     assert run.state is RunState.FINISHED
     assert run.result is not None
     assert run.result.succeeded
     assert run.result.key == a_run().key
-    do(stage.runtime.start(UID, a_run()))
+    stage.do(stage.runtime.start(stage.uid, a_run()))
     assert stage.begun() == 1
     stage.again()
     assert the_run(stage) == run
@@ -126,7 +121,7 @@ def test_ends_well(stage: Stage) -> None:
 
 def test_ends_without_a_word(stage: Stage) -> None:
     """A run that ended without a result is a failure of that name, not a success, and not lost."""
-    do(stage.runtime.start(UID, a_run()))
+    stage.do(stage.runtime.start(stage.uid, a_run()))
     stage.end(a_run(), well=False)
     run = the_run(stage)
     assert run.state is RunState.FINISHED
@@ -138,29 +133,29 @@ def test_ends_without_a_word(stage: Stage) -> None:
 
 def test_forget(stage: Stage) -> None:
     """A run that is forgotten is not observed any more, and its name is used up; twice is no error."""
-    do(stage.runtime.start(UID, a_run()))
+    stage.do(stage.runtime.start(stage.uid, a_run()))
     stage.end(a_run(), well=True)
     for _ in range(2):
-        do(stage.runtime.forget(UID, ForgetRun(name=a_run().name)))
+        stage.do(stage.runtime.forget(stage.uid, ForgetRun(name=a_run().name)))
         assert see(stage).runs == ()
-    do(stage.runtime.start(UID, a_run()))
+    stage.do(stage.runtime.start(stage.uid, a_run()))
     assert see(stage).runs == ()
     assert stage.begun() == 1
     stage.again()
-    do(stage.runtime.forget(UID, ForgetRun(name=a_run().name)))
+    stage.do(stage.runtime.forget(stage.uid, ForgetRun(name=a_run().name)))
     assert see(stage).runs == ()
 
 
 def test_forget_what_is_under_way(stage: Stage) -> None:
     """A run that has not ended is not forgotten."""
-    do(stage.runtime.start(UID, a_run()))
-    do(stage.runtime.forget(UID, ForgetRun(name=a_run().name)))
+    stage.do(stage.runtime.start(stage.uid, a_run()))
+    stage.do(stage.runtime.forget(stage.uid, ForgetRun(name=a_run().name)))
     assert the_run(stage).state is RunState.UNFINISHED
 
 
 def test_forget_what_never_was(stage: Stage) -> None:
     """Forgetting an unknown run is no error."""
-    do(stage.runtime.forget(UID, ForgetRun(name="backup-bao-20000101-000000")))
+    stage.do(stage.runtime.forget(stage.uid, ForgetRun(name="backup-bao-20000101-000000")))
     assert see(stage).runs == ()
 
 
@@ -171,10 +166,10 @@ def test_clear(stage: Stage) -> None:
     """A request is observed until it is cleared; twice is no error, and another value clears nothing."""
     value = stage.ask()
     assert see(stage).trigger == value
-    do(stage.runtime.clear_trigger(UID, ClearTrigger(value="another")))
+    stage.do(stage.runtime.clear_trigger(stage.uid, ClearTrigger(value="another")))
     assert see(stage).trigger == value
     for _ in range(2):
-        do(stage.runtime.clear_trigger(UID, ClearTrigger(value=value)))
+        stage.do(stage.runtime.clear_trigger(stage.uid, ClearTrigger(value=value)))
         assert see(stage).trigger == ""
     stage.again()
     assert see(stage).trigger == ""
@@ -183,5 +178,5 @@ def test_clear(stage: Stage) -> None:
 def test_emit(stage: Stage) -> None:
     """People are told."""
     event = Emit(reason="BackupStarted", message="it began")
-    do(stage.runtime.emit(UID, event))
+    stage.do(stage.runtime.emit(stage.uid, event))
     assert stage.told() == [event]
