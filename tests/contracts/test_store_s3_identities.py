@@ -271,11 +271,11 @@ def test_rotation_in_mid_upload(
 ) -> None:
     """An upload goes on with the new keys when the old ones are worth nothing any more."""
     users = [minio.add_user(f"rotated-{number}", "secret-of-rotated", RIGHTS, [bucket]) for number in (1, 2)]
-    given = iter([Temporary(users[0].keys, seconds=2), Temporary(users[1].keys)])
+    given = iter([Temporary(users[0].keys, seconds=4), Temporary(users[1].keys)])
 
     def source() -> Iterator[bytes]:
         yield from blocks(11)
-        time.sleep(1.6)  # a quarter of their life is left
+        time.sleep(3.2)  # a quarter of their life is left
         minio.remove_user("rotated-1")
         yield from blocks(12, seed=8)
 
