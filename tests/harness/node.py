@@ -129,9 +129,9 @@ class Node:
         self.kubelet.wait_ready(self.ready, seconds=60)
 
     def kill_kubelet(self) -> None:
-        """End the kubelet as a crash of its machine would: its containers go on, but nobody hears of them.
+        """End the kubelet as a crash does: its containers go on, but nobody hears of them.
 
-        The control plane counts the node as lost after some 12 s, and its pods some 5 s later.
+        `lost_node.lost` waits until the control plane counts on it no more.
         """
         self.kubelet.kill()
 
