@@ -125,6 +125,10 @@ def test_ways_to_the_store(endpoint: str, expected: set[str]) -> None:
             {"*:9000", "namespace storage:*"},
         ),
         (
+            {"roleArn": "arn:aws:iam::1:role/a", "credentialsSecretRef": {"name": "only-the-ca"}},
+            {"*:443"},
+        ),
+        (
             {},
             {"*:443", METADATA, "169.254.170.23/32:80", "fd00:ec2::254/128:80", "fd00:ec2::23/128:80"},
         ),

@@ -88,8 +88,8 @@ def _to_store(target: Target) -> list[Manifest]:
 
 
 def _to_identity(target: Target) -> list[Manifest]:
-    """Nothing for keys from a Secret; a token service for a role; else what the cloud has for its own."""
-    if target.provider is Provider.FILE or target.credentials_secret:
+    """A token service for a role; nothing for keys from a Secret; else what the cloud has for its own."""
+    if target.provider is Provider.FILE or (target.credentials_secret and not target.role_arn):
         return []
     service = target.s3.sts_endpoint if target.s3 else ""
     token_service = _to_url(service) if service else [_rule("", HTTPS_PORT)]
