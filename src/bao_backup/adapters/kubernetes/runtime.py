@@ -240,8 +240,9 @@ class KubernetesRuntime:
 
     async def _trim_history(self, known: KnownCluster) -> None:
         document, _ = known.read_document()
-        backup = document.spec.backup if document else None
-        keep = backup.history_limit if backup else 0
+        if document is None or document.spec.backup is None:
+            return  # nobody says how many: their time to live ends them
+        keep = document.spec.backup.history_limit
         over = [job for job in self.known.jobs.of(known.namespace, known.name) if is_forgotten(job)]
         over.sort(key=finished_at, reverse=True)
         for job in over[keep:]:
