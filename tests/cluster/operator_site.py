@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.operator_program import Operator
-from tests.deploy.installs import LEASE, RIGHTS, WIDE
+from tests.deploy.installs import LEASE, RIGHTS
 from tests.harness import client
 from tests.harness.api_proxy import ApiProxy
 from tests.harness.api_request import Match
@@ -61,7 +61,7 @@ class Site:
     def _give_rights(self) -> None:
         self.plane.create_service_account(ACCOUNT, self.namespace)
         for rights, names, wide in (
-            (RIGHTS | WIDE if self.everywhere else RIGHTS, (), self.everywhere),
+            (RIGHTS, (), self.everywhere),
             ({right for right in LEASE if right[2] == "create"}, (), False),
             ({right for right in LEASE if right[2] != "create"}, (LEASE_NAME,), False),
         ):
