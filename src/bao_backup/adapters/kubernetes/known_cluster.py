@@ -80,7 +80,7 @@ class KnownCluster(NamedTuple):
         if self.memory:
             try:
                 return msgspec.json.decode(self.memory, type=BackupStatus)
-            except msgspec.MsgspecError:
+            except (msgspec.MsgspecError, RecursionError):
                 pass  # somebody changed it: the status still says what people see
         backup = self.raw_status().get("backup")
         return read_backup_status(backup) if isinstance(backup, dict) else BackupStatus()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -84,7 +84,7 @@ def _plain(value: object) -> Any:
 def _seconds(value: Any) -> Any:
     match value:
         case datetime():
-            return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         case dict():
             return {name: _seconds(each) for name, each in value.items()}
         case list() | tuple():
