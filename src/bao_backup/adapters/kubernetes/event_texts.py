@@ -24,7 +24,20 @@ _OF_IMAGES = (
     "Failed to apply default image tag ",
     "Container image ",
 )
-_TOO_GENERAL = ("Error: ErrImagePull", "Error: ImagePullBackOff")
+#: Reasons of a waiting container that has no image, of pkg/kubelet/images.
+IMAGE_REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+#: What an Event says beside another one that says more.
+_TOO_GENERAL = frozenset(f"Error: {reason}" for reason in IMAGE_REASONS)
 _NO_SERVICE_ACCOUNT = re.compile(r'\bserviceaccounts? "(?P<account>[^"]+)" not found')
 
 
@@ -65,11 +78,13 @@ def of_container_config(text: str, run: str) -> Account:
 
 def of_image(text: str, image: str, run: str) -> Account:
     """What the kubelet says of an image that it cannot have."""
-    return Account(reason="ImageNotFound", said=f'start {run}: there is no image "{image}": {quoted(text)}')
+    return Account(
+        reason="ImageNotFound", said=f'start {run}: its node cannot get the image "{image}": {quoted(text)}'
+    )
 
 
 def of_failed(text: str, image: str, run: str) -> Account | None:
-    """What an Event `Failed` or `BackOff` says of a Pod that is gone; None where it is too general."""
+    """What an Event about a container says of a Pod that is gone; None where it is too general."""
     if text in _TOO_GENERAL:
         return None
     if text.startswith(_OF_IMAGES):

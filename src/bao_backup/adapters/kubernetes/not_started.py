@@ -10,22 +10,13 @@ from bao_backup.adapters.kubernetes.facts import LONG_AGO, Event, Job, Pod, Wait
 from bao_backup.adapters.kubernetes.reasons import Account, quoted
 from bao_backup.core.model import Value
 
-#: Reasons of a waiting container, of pkg/kubelet/images and pkg/kubelet/kuberuntime.
-IMAGE = frozenset(
-    {
-        "ErrImagePull",
-        "ImagePullBackOff",
-        "ErrImageNeverPull",
-        "InvalidImageName",
-        "ImageInspectError",
-        "RegistryUnavailable",
-        "SignatureValidationFailed",
-    }
-)
+#: Reasons of a waiting container, of pkg/kubelet/kuberuntime.
 CONFIGURATION = frozenset({"CreateContainerConfigError"})
 CREATION = frozenset({"CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError"})
 #: Events of a Pod that got further than its volumes.
 _PAST_VOLUMES = frozenset({"Pulling", "Pulled", "Created", "Started", "BackOff", "Failed"})
+#: Events that say why a container does not start.
+_OF_CONTAINERS = frozenset({"Failed", "BackOff", "ErrImageNeverPull", "InspectFailed"})
 #: For so long an Event that names what is missing stands beside a newer one that does not.
 _STILL_TELLING = timedelta(minutes=5)
 
@@ -78,10 +69,10 @@ def _waiting(job: Job, pod: Pod | None) -> Waiting | None:
 
 def _of_waiting(job: Job, pod: Pod, waiting: Waiting, events: Sequence[Event]) -> Trouble | None:
     run = job.metadata.name
-    if waiting.reason in IMAGE:
+    if waiting.reason in event_texts.IMAGE_REASONS:
         image = next((each.image for each in pod.spec.containers if each.name == job.container.name), "")
         account = event_texts.of_image(waiting.message, image, run)
-        marks: tuple[str, ...] = (f'"{image}"', *(f"Error: {reason}" for reason in IMAGE))
+        marks: tuple[str, ...] = (f'"{image}"', *(f"Error: {reason}" for reason in event_texts.IMAGE_REASONS))
     elif waiting.reason in CONFIGURATION:
         account = event_texts.of_container_config(waiting.message, run)
         marks = (waiting.message,)
@@ -150,7 +141,7 @@ def _of_scheduling(job: Job, pod: Pod | None, events: Iterable[Event]) -> Troubl
 def _of_gone_container(job: Job, events: Sequence[Event]) -> Trouble | None:
     """What was said of a container that never started."""
     for event in reversed(events):
-        if event.reason in ("Failed", "BackOff") and event.type in ("Warning", ""):
+        if event.reason in _OF_CONTAINERS and event.type == "Warning":
             account = event_texts.of_failed(event.message, job.container.image, job.metadata.name)
             if account is not None:
                 return Trouble(account=account, since=event.first, lasting=True)
