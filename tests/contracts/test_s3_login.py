@@ -9,8 +9,9 @@ import pytest
 from obstore import exceptions
 
 from bao_backup.adapters.stores.failures import Translator
+from bao_backup.adapters.stores.login import EARLY, PAUSE, TRIES, WAIT
 from bao_backup.adapters.stores.s3_identity import Issued, Keys
-from bao_backup.adapters.stores.s3_login import EARLY, PAUSE, TRIES, WAIT, Login
+from bao_backup.adapters.stores.s3_login import Login
 from bao_backup.core.errors import StorageError, StorageLoginError, StorageUnavailableError
 
 BEGIN = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -14,16 +14,8 @@ from obstore.store import S3Store
 from tests.adapters.scripted import ScriptedServer, reply
 
 from bao_backup.adapters.stores import STORES, open_store, store_traits
-from bao_backup.adapters.stores.failures import (
-    BY_CLASS,
-    BY_CODE,
-    BY_STATUS,
-    BY_WORDS,
-    DEFECTS,
-    MAX_DETAILS,
-    Meaning,
-    Translator,
-)
+from bao_backup.adapters.stores.failures import MAX_DETAILS, Translator
+from bao_backup.adapters.stores.meanings import BY_CLASS, BY_CODE, BY_STATUS, BY_WORDS, DEFECTS, Meaning
 from bao_backup.adapters.stores.s3_addresses import bucket_url
 from bao_backup.core.errors import (
     BaoBackupError,

@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from obstore.store import S3Store
 
 from bao_backup.adapters.stores.cloud import CloudStore, Place
+from bao_backup.adapters.stores.connecting import (
+    NOBODY,
+    checked_authorities,
+    client_options,
+    retry_options,
+    split_endpoint,
+    trusting,
+)
 from bao_backup.adapters.stores.failures import Translator
-from bao_backup.adapters.stores.s3_addresses import STS_ENDPOINT, amazon_domain, bucket_url, split_endpoint
+from bao_backup.adapters.stores.s3_addresses import STS_ENDPOINT, amazon_domain, bucket_url
 from bao_backup.adapters.stores.s3_identity import Identity, Issued, Keys, choose_identity, is_store
 from bao_backup.adapters.stores.s3_login import Login
 from bao_backup.adapters.stores.uploads import Bucket, Uploads
@@ -22,12 +29,10 @@ from bao_backup.core.storage import StoreSettings
 
 if TYPE_CHECKING:
     # Types that the library has for the checker alone.
-    from obstore.store import ClientConfig, RetryConfig, S3Config
+    from obstore.store import S3Config
 
 DEFAULT_REGION = "us-east-1"
 ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
-#: A port on which nothing listens: the machine's own identity is never asked for behind our back.
-NOBODY = "http://127.0.0.1:9"
 #: Seconds for each request of a sweep: it is a courtesy, and must not hold up a backup for long.
 SWEEP_TIMEOUT = 10.0
 
@@ -51,8 +56,8 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
         store = S3Store(
             settings.bucket,
             config=_config(settings, region),
-            client_options=_client(settings, authorities),
-            retry_config=_retry(settings),
+            client_options=client_options(settings, settings.endpoint, authorities),
+            retry_config=retry_options(settings),
             # Given this way, no variable of the environment gets mixed in, AWS_SESSION_TOKEN for one.
             credential_provider=keys,
         )
@@ -60,7 +65,7 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
     bucket = Bucket(
         _place(settings, region),
         region,
-        lambda: _context(authorities, unverified=settings.insecure_skip_verify),
+        lambda: trusting(authorities, unverified=settings.insecure_skip_verify),
         SWEEP_TIMEOUT,
     )
     sweep = Uploads(bucket, keys.keys, translator, settings.dead_after).sweep
@@ -79,7 +84,7 @@ def _fetching(
     # A store that is not verified may be told a token unverified, but nobody else may.
     unverified = settings.insecure_skip_verify and is_store(identity)
     asking = Asking(
-        f"log in to s3://{settings.bucket}", lambda: _context(authorities, unverified=unverified), translator
+        f"log in to s3://{settings.bucket}", lambda: trusting(authorities, unverified=unverified), translator
     )
     return lambda: fetch(identity, asking)
 
@@ -89,17 +94,6 @@ def _place(settings: StoreSettings, region: str) -> str:
     endpoint = settings.endpoint or f"https://s3.{region}.{amazon_domain(region)}"
     url, in_host = bucket_url(endpoint, settings.bucket, path_style=settings.path_style)
     return url if in_host else f"{url}/{settings.bucket}"
-
-
-def _context(authorities: str, *, unverified: bool) -> ssl.SSLContext:
-    """The system's CAs, or those of SSL_CERT_FILE, and these."""
-    context = ssl.create_default_context()
-    if authorities:
-        context.load_verify_locations(cadata=authorities)
-    if unverified:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _check(settings: StoreSettings, doing: str) -> None:
@@ -138,28 +132,9 @@ def _region(settings: StoreSettings, credentials: Mapping[str, str]) -> str:
     return settings.region or credentials.get("region") or DEFAULT_REGION
 
 
-def _client(settings: StoreSettings, authorities: str) -> ClientConfig:
-    client: ClientConfig = {
-        "allow_http": settings.endpoint.startswith("http://"),
-        "allow_invalid_certificates": settings.insecure_skip_verify,
-        "connect_timeout": timedelta(seconds=settings.connect_timeout),
-        "timeout": timedelta(seconds=settings.request_timeout),
-    }
-    if authorities:
-        client["root_certificate"] = authorities
-    return client
-
-
-def _retry(settings: StoreSettings) -> RetryConfig:
-    return {
-        "max_retries": settings.max_retries,
-        "retry_timeout": timedelta(seconds=settings.retry_timeout),
-    }
-
-
 def _authorities(credentials: Mapping[str, str], environment: Mapping[str, str]) -> str:
     """The private CAs as PEM: that beside the credentials, and those of AWS_CA_BUNDLE."""
-    found = _checked(credentials.get("caCert", ""), "read caCert beside the storage credentials")
+    found = checked_authorities(credentials.get("caCert", ""), "read caCert beside the storage credentials")
     file = environment.get("AWS_CA_BUNDLE", "").strip()
     if not file:
         return found
@@ -167,7 +142,7 @@ def _authorities(credentials: Mapping[str, str], environment: Mapping[str, str])
     try:
         if _is_the_systems(file):
             return found
-        bundle = _checked(Path(file).read_text(encoding="utf-8", errors="replace") or " ", doing)
+        bundle = checked_authorities(Path(file).read_text(encoding="utf-8", errors="replace") or " ", doing)
     except OSError as error:
         raise ConfigurationError(doing, (error.strerror or "unreadable").lower()) from error
     return "\n".join(part for part in (found, bundle) if part)
@@ -177,13 +152,3 @@ def _is_the_systems(file: str) -> bool:
     """Whether it is trusted anyway: reading a hundred CAs twice would double the time of a start."""
     systems = ssl.get_default_verify_paths().cafile
     return systems is not None and os.path.samefile(file, systems)
-
-
-def _checked(authorities: str, doing: str) -> str:
-    """The library would take it for nothing, or fail later."""
-    if authorities:
-        try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authorities)
-        except (ssl.SSLError, ValueError) as error:
-            raise ConfigurationError(doing, "it holds no usable PEM certificate") from error
-    return authorities

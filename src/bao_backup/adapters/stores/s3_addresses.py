@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
+from bao_backup.adapters.stores.connecting import ENDPOINT, split_endpoint
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.storage import StoreSettings
 
-ENDPOINT = "spec.backup.target.endpoint"
 STS_ENDPOINT = "spec.backup.target.s3.stsEndpoint"
 #: Where Amazon ECS gives a task its keys (Amazon ECS Developer Guide, "Task IAM role").
 TASK_SERVICE = "http://169.254.170.2"
@@ -27,25 +27,6 @@ class TokenService(NamedTuple):
 
     url: str
     is_store: bool
-
-
-def split_endpoint(endpoint: str, name: str = ENDPOINT) -> SplitResult:
-    """Take an endpoint apart. The library would panic at one that is no URL.
-
-    Raises:
-        ConfigurationError: it is no http or https URL, or holds more than host, port and path.
-    """
-    try:
-        parts = urlsplit(endpoint)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.username or parts.password or parts.query or parts.fragment:
-        # The value is not shown: a wrong one may hold a password.
-        raise ConfigurationError(
-            f"read {name}", "it is not a plain http or https URL", hint="write it as https://host:port"
-        )
-    return parts
 
 
 def bucket_url(endpoint: str, bucket: str, *, path_style: bool) -> tuple[str, bool]:

@@ -40,6 +40,11 @@ class Issued(NamedTuple):
     keys: Keys
     expires: datetime | None
 
+    @property
+    def secrets(self) -> tuple[str | None, ...]:
+        """What of them must be seen nowhere."""
+        return self.keys
+
 
 class WebIdentity(NamedTuple):
     """A role that a token from a file is exchanged for; the file is read anew each time."""

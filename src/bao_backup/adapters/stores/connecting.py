@@ -1,0 +1,83 @@
+"""How stores are connected to: the URL that is given, whom to trust, and how patient to be."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+from bao_backup.core.errors import ConfigurationError
+from bao_backup.core.storage import StoreSettings
+
+if TYPE_CHECKING:
+    # Types that the library has for the checker alone.
+    from obstore.store import ClientConfig, RetryConfig
+
+ENDPOINT = "spec.backup.target.endpoint"
+#: A port on which nothing listens: the machine's own identity is never asked for behind our back.
+NOBODY = "http://127.0.0.1:9"
+
+
+def split_endpoint(endpoint: str, name: str = ENDPOINT) -> SplitResult:
+    """Take an endpoint apart. The library would panic at one that is no URL.
+
+    Raises:
+        ConfigurationError: it is no http or https URL, or holds more than host, port and path.
+    """
+    try:
+        parts = urlsplit(endpoint)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.password or parts.query or parts.fragment:
+        # The value is not shown: a wrong one may hold a password.
+        raise ConfigurationError(
+            f"read {name}", "it is not a plain http or https URL", hint="write it as https://host:port"
+        )
+    return parts
+
+
+def client_options(settings: StoreSettings, endpoint: str, authorities: str) -> ClientConfig:
+    """How the library's client connects to this endpoint; `authorities` are CAs as PEM, or none."""
+    client: ClientConfig = {
+        "allow_http": endpoint.startswith("http://"),
+        "allow_invalid_certificates": settings.insecure_skip_verify,
+        "connect_timeout": timedelta(seconds=settings.connect_timeout),
+        "timeout": timedelta(seconds=settings.request_timeout),
+    }
+    if authorities:
+        client["root_certificate"] = authorities
+    return client
+
+
+def retry_options(settings: StoreSettings) -> RetryConfig:
+    """How often the library asks again."""
+    return {
+        "max_retries": settings.max_retries,
+        "retry_timeout": timedelta(seconds=settings.retry_timeout),
+    }
+
+
+def checked_authorities(authorities: str, doing: str) -> str:
+    """Give the CAs back if they are such. The library would take them for nothing, or fail later.
+
+    Raises ConfigurationError: they are no PEM certificates.
+    """
+    if authorities:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=authorities)
+        except (ssl.SSLError, ValueError) as error:
+            raise ConfigurationError(doing, "it holds no usable PEM certificate") from error
+    return authorities
+
+
+def trusting(authorities: str, *, unverified: bool) -> ssl.SSLContext:
+    """Trusts the system's CAs, or those of SSL_CERT_FILE, and these; reading them takes 20 ms."""
+    context = ssl.create_default_context()
+    if authorities:
+        context.load_verify_locations(cadata=authorities)
+    if unverified:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
