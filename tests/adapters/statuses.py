@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bao_backup.core.status import BackupStatus, OperationLock
 
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 #: As they are decided: to the microsecond, in UTC.
 moments = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - they get it
@@ -47,7 +48,7 @@ def _values(kind: Any) -> st.SearchStrategy[Any]:
     return _PLAIN[kind]
 
 
-def _structs(kind: type[T]) -> st.SearchStrategy[T]:
+def _structs(kind: type[S]) -> st.SearchStrategy[S]:
     """Every field of it, or the default where it has one."""
     fields = {}
     for field in msgspec.structs.fields(kind):
@@ -57,7 +58,7 @@ def _structs(kind: type[T]) -> st.SearchStrategy[T]:
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:
-    return field.default if field.default is not msgspec.NODEFAULT else field.default_factory()  # type: ignore[operator] # one of both is there
+    return field.default_factory() if field.default is msgspec.NODEFAULT else field.default
 
 
 statuses: st.SearchStrategy[BackupStatus] = _structs(BackupStatus)
@@ -67,9 +68,9 @@ locks: st.SearchStrategy[OperationLock] = _structs(OperationLock)
 def to_the_second(value: T) -> T:
     """The same value, with all times cut to the second."""
     if isinstance(value, datetime):
-        return value.replace(microsecond=0)  # type: ignore[return-value] # it is one
+        return value.replace(microsecond=0)
     if isinstance(value, tuple):
-        return tuple(to_the_second(each) for each in value)  # type: ignore[return-value] # it is one
+        return tuple(to_the_second(each) for each in value)  # type: ignore[return-value] # of no other kind
     if isinstance(value, msgspec.Struct):
         fields = {name: to_the_second(getattr(value, name)) for name in value.__struct_fields__}
         return type(value)(**fields)
