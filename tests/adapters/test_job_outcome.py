@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.adapters.jobs import (
-    CLUSTER_UID,
     KEY,
     MOUNT,
     NAME,
@@ -30,7 +29,6 @@ from tests.adapters.jobs import (
 
 from bao_backup.adapters.kubernetes.names import ENDED_BECAUSE
 from bao_backup.adapters.kubernetes.outcome import (
-    belongs_to,
     created_pods,
     is_ours,
     run_of,
@@ -306,16 +304,3 @@ def test_a_job_is_ours_by_its_label() -> None:
     assert not is_ours(of)
     del of["metadata"]["labels"]
     assert not is_ours(of)
-
-
-def test_a_job_belongs_to_a_cluster_by_its_uid() -> None:
-    """One of the same name that is gone is another cluster; only the label is the weakest word."""
-    of = job()
-    assert belongs_to(of, name="prod", uid=CLUSTER_UID)
-    assert not belongs_to(of, name="prod", uid="another")
-    del of["metadata"]["annotations"]["openbao.org/cluster-uid"]
-    assert belongs_to(of, name="prod", uid="whatever")
-    assert not belongs_to(of, name="other", uid="whatever")
-    of["metadata"]["ownerReferences"] = [{"kind": "OpenBaoCluster", "name": "prod", "uid": "one"}]
-    assert belongs_to(of, name="prod", uid="one")
-    assert not belongs_to(of, name="prod", uid="two")

@@ -18,12 +18,10 @@ from tests.adapters.jobs import (
 )
 
 from bao_backup.adapters.kubernetes.outcome import (
-    LOOK_EVERY,
     hung,
     is_finished,
     needs_pods,
     run_of,
-    watch_again_at,
 )
 from bao_backup.core.observed import RunState
 
@@ -31,27 +29,22 @@ NOW = after(700)
 
 
 @pytest.mark.parametrize(
-    ("of", "needed", "again"),
+    ("of", "needed"),
     [
-        (failed_job(), 0, None),
-        (complete_job(), 0, None),
-        (active_job(ready=1), None, None),
-        (active_job(), 120, 120),
-        (job(), 120, 120),
-        (job(startTime=None), 120, 120),
-        (job(condition("FailureTarget", seconds=300), ready=0, terminating=1), 420, 420),
-        (job(condition("FailureTarget", seconds=300), condition("Failed", seconds=330)), 0, None),
+        (failed_job(), 0),
+        (complete_job(), 0),
+        (active_job(ready=1), None),
+        (active_job(), 120),
+        (job(), 120),
+        (job(startTime=None), 120),
+        (job(condition("FailureTarget", seconds=300), ready=0, terminating=1), 420),
+        (job(condition("FailureTarget", seconds=300), condition("Failed", seconds=330)), 0),
     ],
 )
-def test_pods_are_looked_at_when_there_is_need(of: Json, needed: float | None, again: float | None) -> None:
-    """Once it is finished, and when it neither starts nor ends in time; then every half minute."""
+def test_pods_are_looked_at_when_there_is_need(of: Json, needed: float | None) -> None:
+    """Once it is finished, and when it neither starts nor ends in time."""
     for seconds in (0, 60, 119, 120, 150, 419, 420, 1000):
         assert needs_pods(of, after(seconds)) is (needed is not None and seconds >= needed)
-        due = watch_again_at(of, after(seconds))
-        if again is None:
-            assert due is None
-        else:
-            assert due == (after(again) if seconds < again else after(seconds) + LOOK_EVERY)
 
 
 def test_a_condition_that_does_not_hold_finishes_nothing() -> None:

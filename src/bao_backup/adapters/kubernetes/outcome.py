@@ -28,8 +28,6 @@ from bao_backup.core.result import decode_result
 
 #: A Pod that could not start for so long, for a reason that lasts, has its Job ended.
 START_LIMIT = timedelta(minutes=2)
-#: How often an unfinished Job is looked at that has no ready Pod.
-LOOK_EVERY = timedelta(seconds=30)
 #: The grace period of a Pod that says none.
 _USUAL_GRACE = timedelta(seconds=30)
 
@@ -48,19 +46,6 @@ def is_ours(job: JsonObject) -> bool:
     return bool(labels.get(names.MANAGED_BY) == names.OURS)
 
 
-def belongs_to(job: JsonObject, *, name: str, uid: str) -> bool:
-    """Whether the Job is of the cluster of this name and uid, whoever made it.
-
-    What says its cluster's uid (annotation or owner) must agree; another's may only have the label.
-    """
-    meta = read_job(job).metadata
-    if meta.annotation(names.CLUSTER_UID):
-        return meta.annotation(names.CLUSTER_UID) == uid
-    return meta.is_owned_by(uid) or (
-        not meta.owner_references and meta.label(names.CLUSTER) == names.label_value(name)
-    )
-
-
 def needs_pods(job: JsonObject, now: datetime) -> bool:
     """Whether the Job's Pods and Events must be looked at to say what became of it."""
     read = read_job(job)
@@ -68,13 +53,6 @@ def needs_pods(job: JsonObject, now: datetime) -> bool:
         return True
     look_at = _first_look(read)
     return look_at is not None and now >= look_at
-
-
-def watch_again_at(job: JsonObject, now: datetime) -> datetime | None:
-    """When to look at the unfinished Job again though nothing happened; None: when something does."""
-    read = read_job(job)
-    look_at = _first_look(read) if read.finished is None else None
-    return None if look_at is None else max(look_at, now + LOOK_EVERY) if now >= look_at else look_at
 
 
 def hung(job: JsonObject, pods: Iterable[JsonObject], now: datetime) -> bool:

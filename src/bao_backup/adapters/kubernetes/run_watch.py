@@ -8,6 +8,7 @@ from bao_backup.adapters.kubernetes.api import JOBS, Json, KubernetesApi
 from bao_backup.adapters.kubernetes.known_jobs import cluster_uid
 from bao_backup.adapters.kubernetes.names import ENDED_BECAUSE
 from bao_backup.adapters.kubernetes.outcome import could_not_start, hung, is_finished, needs_pods
+from bao_backup.adapters.kubernetes.reasons import ended_because
 from bao_backup.adapters.kubernetes.runtime import KubernetesRuntime
 from bao_backup.core.errors import KubernetesMissingError
 from bao_backup.ports import Clock
@@ -70,7 +71,7 @@ class RunWatch:
         """Have Kubernetes end the Job, with the reason on it; its end comes as any other's does."""
         metadata = job["metadata"]
         change = {
-            "metadata": {"annotations": {ENDED_BECAUSE: f"{reason}: {message}"}},
+            "metadata": {"annotations": {ENDED_BECAUSE: ended_because(reason, message)}},
             "spec": {"activeDeadlineSeconds": 1},
         }
         try:

@@ -14,7 +14,7 @@ from bao_backup.adapters.kubernetes.known_objects import KnownObjects
 from bao_backup.adapters.kubernetes.manifests import run_objects
 from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
 from bao_backup.adapters.kubernetes.options import JobOptions
-from bao_backup.adapters.kubernetes.outcome import is_finished, needs_pods, run_of
+from bao_backup.adapters.kubernetes.outcome import created_pods, is_finished, needs_pods, run_of
 from bao_backup.adapters.kubernetes.places import Places
 from bao_backup.adapters.kubernetes.run_parts import RunParts
 from bao_backup.adapters.kubernetes.status_patch import backup_patch, lacks, lock_patch, memory_of
@@ -185,17 +185,23 @@ class KubernetesRuntime:
     # --- runs ----------------------------------------------------------------------------------
 
     async def look_at(self, job: Json) -> tuple[list[Json], list[Json]]:
-        """The Job's Pods, and the events of both; of a Job that went well nobody asks for events."""
+        """The Job's Pods, and the events of it and of them, also of those that are gone.
+
+        Nobody asks for the events of a Job that went well.
+        """
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
         selector = f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}"
         pods = [pod async for pod in self._api.list(PODS, namespace, labelSelector=selector)]
-        events: list[Json] = []
         if (job.get("status") or {}).get("succeeded"):
-            return pods, events
-        for each in (name, *(pod["metadata"]["name"] for pod in pods)):
-            field = f"involvedObject.name={each}"
-            events += [e async for e in self._api.list(EVENTS, namespace, fieldSelector=field)]
+            return pods, []
+        events = await self._events_of(namespace, name)
+        for each in {pod["metadata"]["name"] for pod in pods} | set(created_pods(job, events)):
+            events += await self._events_of(namespace, each)
         return pods, events
+
+    async def _events_of(self, namespace: str, name: str) -> list[Json]:
+        field = f"involvedObject.name={name}"
+        return [event async for event in self._api.list(EVENTS, namespace, fieldSelector=field)]
 
     async def _run(self, job: Json, known: KnownCluster) -> Run:
         metadata = job["metadata"]
