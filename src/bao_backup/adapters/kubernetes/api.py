@@ -57,10 +57,12 @@ class KubernetesApi:
     """The API server, through a client that is open.
 
     Every method raises a KubernetesError type. Nothing is tried again here: whoever asks knows when.
+    No call takes longer than `timeout` seconds.
     """
 
-    def __init__(self, client: ApiClient) -> None:
+    def __init__(self, client: ApiClient, *, timeout: float = TIMEOUT) -> None:
         self._client = client
+        self._timeout = timeout
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Json:
         """One object."""
@@ -115,21 +117,31 @@ class KubernetesApi:
                 headers=headers,
                 query_params=parameters,
                 body=body,
-                _request_timeout=TIMEOUT,
+                _request_timeout=self._timeout,
             )
             return _decoded(answer.data)
         except ApiException as error:
             raise translate(doing, error.status or 0, error.body) from None
+        except aiohttp.ClientResponseError as error:
+            # The library's error has the request's headers in it, with the token.
+            raise KubernetesUnreachableError(doing, self._why(error)) from None
         except (TimeoutError, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
-            raise KubernetesUnreachableError(doing, _why(error)) from error
+            raise KubernetesUnreachableError(doing, self._why(error)) from error
+
+    def _why(self, error: BaseException) -> str:
+        if isinstance(error, TimeoutError):
+            return f"no answer within {self._timeout:g} s"
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror.lower()
+        return type(error).__name__
 
 
 def path_of(kind: Kind, namespace: str = "", name: str = "") -> str:
     """The path of a kind's objects, or of one of them."""
     version, plural = kind
     parts = ["", "apis" if "/" in version else "api", version]
-    parts += ["namespaces", quote(namespace)] if namespace else []
-    parts += [plural, *([quote(name)] if name else [])]
+    parts += ["namespaces", quote(namespace, safe="")] if namespace else []
+    parts += [plural, *([quote(name, safe="")] if name else [])]
     return "/".join(parts)
 
 
@@ -162,11 +174,3 @@ class _Status(msgspec.Struct):
 
 def _decoded(data: bytes) -> Json:
     return msgspec.json.decode(data, type=dict[str, Any])
-
-
-def _why(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return f"no answer within {TIMEOUT:g} s"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return type(error).__name__
