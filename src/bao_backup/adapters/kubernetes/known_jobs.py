@@ -25,7 +25,10 @@ class KnownJobs:
         metadata = body["metadata"]
         jobs = self._jobs.setdefault(_place(metadata), {})
         known = jobs.get(metadata["name"])
-        if known is not None and not _newer(metadata, known["metadata"]):
+        # Versions of one kind count on from one object to the next: this holds for one made anew, too.
+        if known is not None and not is_newer(
+            metadata["resourceVersion"], known["metadata"]["resourceVersion"]
+        ):
             return False
         jobs[metadata["name"]] = _small(body)
         return True
@@ -74,12 +77,6 @@ def finished_at(job: Mapping[str, Any]) -> str:
 
 def _place(metadata: Mapping[str, Any]) -> tuple[str, str]:
     return metadata["namespace"], (metadata.get("labels") or {}).get(CLUSTER, "")
-
-
-def _newer(metadata: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
-    if metadata["uid"] != known["uid"]:
-        return True
-    return is_newer(metadata["resourceVersion"], known["resourceVersion"])
 
 
 def _small(body: Mapping[str, Any]) -> Json:

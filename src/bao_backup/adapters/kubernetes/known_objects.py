@@ -1,7 +1,7 @@
 """All that the API showed so far: clusters, restores and Jobs, from one list and the events since.
 
 Any event may be lost or come late: what is older than what is known is dropped, and `take_all` sees
-what was deleted while nobody watched.
+what was deleted while nobody watched. Events go on coming while it lists.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from bao_backup.adapters.kubernetes.api import CLUSTERS, JOBS, RESTORES, Json, KubernetesApi
+from bao_backup.adapters.kubernetes.api import CLUSTERS, JOBS, RESTORES, KubernetesApi
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster, is_newer
 from bao_backup.adapters.kubernetes.known_jobs import SELECTOR, KnownJobs, cluster_uid
+from bao_backup.adapters.kubernetes.known_restores import KnownRestores, Place
 from bao_backup.adapters.kubernetes.names import CLUSTER, label_value
 from bao_backup.core.errors import InternalError, KubernetesMissingError
-
-#: Phases of an OpenBaoRestore that is over (crd.md, section 5).
-_OVER = frozenset({"Completed", "Failed"})
 
 
 class KnownObjects:
@@ -35,8 +33,9 @@ class KnownObjects:
         self.jobs = KnownJobs()
         #: (namespace, label of the cluster) -> its uid
         self._uids: dict[tuple[str, str], str] = {}
-        #: (namespace, cluster's name) -> names of its unfinished restores
-        self._restores: dict[tuple[str, str], set[str]] = {}
+        self._restores = KnownRestores()
+        #: uids of what was deleted since `take_all` began: its lists may show them still.
+        self._deleted: set[str] | None = None
 
     def cluster(self, uid: str) -> KnownCluster:
         """The cluster; InternalError when it is not known (any more)."""
@@ -47,20 +46,22 @@ class KnownObjects:
 
     def restore_of(self, known: KnownCluster) -> str:
         """The name of an unfinished restore of the cluster; empty when there is none."""
-        return min(self._restores.get((known.namespace, known.name), ()), default="")
+        return self._restores.of(known.namespace, known.name)
 
     # --- what happens --------------------------------------------------------------------------
 
     def take_cluster(self, body: Mapping[str, Any], *, by_us: bool = False) -> None:
         """A cluster is there, or was changed; nobody is told of what we changed ourselves."""
-        old = self.clusters.get(body["metadata"]["uid"])
-        if old is not None and not is_newer(body["metadata"]["resourceVersion"], old.version):
-            return
         new = KnownCluster.of(body)
+        old = self.clusters.get(new.uid)
         place = (new.namespace, label_value(new.name))
-        before = self._uids.get(place)
-        if before is not None and before != new.uid:
-            self._drop(before)  # deleted and made anew, and nobody saw it
+        before = old or self.clusters.get(self._uids.get(place, ""))
+        if before is not None and not is_newer(new.version, before.version):
+            return
+        if old is None and by_us:
+            return  # deleted before the answer to our write came
+        if before is not None and before.uid != new.uid:
+            self._drop(before.uid)  # deleted and made anew, and nobody saw it
         self.clusters[new.uid] = new
         self._uids[place] = new.uid
         if not by_us:
@@ -68,6 +69,7 @@ class KnownObjects:
 
     def drop_cluster(self, body: Mapping[str, Any]) -> None:
         """A cluster was deleted."""
+        self._note_deleted(body)
         self._drop(body["metadata"]["uid"])
 
     def take_job(self, body: Mapping[str, Any], *, by_us: bool = False) -> None:
@@ -77,54 +79,62 @@ class KnownObjects:
 
     def drop_job(self, body: Mapping[str, Any]) -> None:
         """A Job was deleted."""
+        self._note_deleted(body)
         self.jobs.drop(body)
         self._tell_of(body)
 
     def take_restore(self, body: Mapping[str, Any], *, gone: bool = False) -> None:
         """A restore is there, was changed, or was deleted."""
-        metadata, cluster = body["metadata"], (body.get("spec") or {}).get("cluster") or ""
-        place = (metadata["namespace"], cluster)
-        names = self._restores.setdefault(place, set())
-        before = len(names)
-        if gone or (body.get("status") or {}).get("phase") in _OVER:
-            names.discard(metadata["name"])
+        if gone:
+            self._note_deleted(body)
+            self._tell_places(self._restores.drop(body["metadata"]["uid"]))
         else:
-            names.add(metadata["name"])
-        changed = len(names) != before
-        if not names:
-            del self._restores[place]
-        uid = self._uids.get((place[0], label_value(cluster)))
-        if changed and uid is not None:
-            self._changed(uid)
+            self._tell_places(self._restores.take(body))
 
     async def take_all(self, api: KubernetesApi, namespaces: Iterable[str]) -> None:
-        """List everything anew; what is known and not there any more is dropped.
+        """List everything anew; what was known before and is not there any more is dropped.
 
         Without the kind of restores there are none; without clusters' kind this fails, as it must.
         """
-        clusters, restores, jobs = set(), list[Json](), set()
+        clusters, restores = set(self.clusters), self._restores.uids()
+        jobs = {job["metadata"]["uid"]: job for job in self.jobs.all()}
+        self._deleted = set()
+        try:
+            there = await self._list(api, namespaces)
+        finally:
+            self._deleted = None
+        for uid in clusters - there:
+            self._drop(uid)
+        for uid in jobs.keys() - there:
+            self.drop_job(jobs[uid])
+        for uid in restores - there:
+            self._tell_places(self._restores.drop(uid))
+
+    async def _list(self, api: KubernetesApi, namespaces: Iterable[str]) -> set[str]:
+        """The uids of all that is there, taken in."""
+        there: set[str] = set()
+
+        def see(body: Mapping[str, Any], take: Callable[[Mapping[str, Any]], None]) -> None:
+            uid = body["metadata"]["uid"]
+            there.add(uid)
+            if uid not in (self._deleted or ()):
+                take(body)
+
         for namespace in namespaces:
             async for body in api.list(CLUSTERS, namespace):
-                self.take_cluster(body)
-                clusters.add(body["metadata"]["uid"])
+                see(body, self.take_cluster)
             with suppress(KubernetesMissingError):
-                restores += [body async for body in api.list(RESTORES, namespace)]
+                async for body in api.list(RESTORES, namespace):
+                    see(body, self.take_restore)
             async for body in api.list(JOBS, namespace, labelSelector=SELECTOR):
-                self.take_job(body)
-                jobs.add(body["metadata"]["uid"])
-        for uid in set(self.clusters) - clusters:
-            self._drop(uid)
-        for job in [job for job in self.jobs.all() if job["metadata"]["uid"] not in jobs]:
-            self.drop_job(job)
-        places = set(self._restores)
-        self._restores = {}
-        for body in restores:
-            self.take_restore(body)
-        for namespace, cluster in places - set(self._restores):
-            if over := self._uids.get((namespace, label_value(cluster))):
-                self._changed(over)
+                see(body, self.take_job)
+        return there
 
     # --- the rest ------------------------------------------------------------------------------
+
+    def _note_deleted(self, body: Mapping[str, Any]) -> None:
+        if self._deleted is not None:
+            self._deleted.add(body["metadata"]["uid"])
 
     def _drop(self, uid: str) -> None:
         known = self.clusters.pop(uid, None)
@@ -141,3 +151,9 @@ class KnownObjects:
         uid = cluster_uid(job) or self._uids.get((metadata["namespace"], label))
         if uid in self.clusters:
             self._changed(uid)
+
+    def _tell_places(self, places: Iterable[Place]) -> None:
+        for namespace, cluster in places:
+            uid = self._uids.get((namespace, label_value(cluster)))
+            if uid is not None:
+                self._changed(uid)
