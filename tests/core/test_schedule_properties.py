@@ -54,8 +54,20 @@ def test_the_next_slot_is_strictly_later_and_none_is_skipped(schedule: Schedule,
     """Asked from any moment before the slot, the answer is the same slot."""
     slot = schedule.next_after(moment)
     assert slot > moment
-    assert schedule.next_after(slot - timedelta(microseconds=1)) == slot
-    assert schedule.next_after(moment + (slot - moment) / 2) == slot
+    assert schedule.find_next(slot - timedelta(microseconds=1)) == slot
+    assert schedule.find_next(moment + (slot - moment) / 2) == slot
+
+
+@given(schedules, st.lists(moments | edges, min_size=1, max_size=3), st.data())
+def test_what_was_asked_before_changes_no_answer(
+    schedule: Schedule, asked: list[datetime], data: st.DataObject
+) -> None:
+    """Around moments that were asked about, in any order, each answer is that of a fresh search."""
+    for _ in range(8):
+        near = data.draw(st.sampled_from(asked)) + timedelta(minutes=data.draw(st.integers(-3000, 3000)))
+        slot = schedule.next_after(near)
+        assert slot == schedule.find_next(near)
+        assert schedule.next_after(slot) == schedule.find_next(slot)
 
 
 def slots(schedule: Schedule, after: datetime, until: datetime) -> list[datetime]:

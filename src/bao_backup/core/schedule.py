@@ -19,6 +19,7 @@ counted from the epoch in UTC. Over a change of the clocks:
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from hashlib import sha256
@@ -54,6 +55,9 @@ _FIRST_DAY = datetime(2000, 1, 1)  # noqa: DTZ001  (wall-clock time of no zone)
 _LARGEST_SHIFT = timedelta(hours=3)
 _SECOND = timedelta(seconds=1)
 _LONGEST_EXPRESSION = 256
+#: Of how many schedules, and how many gaps between slots of each, are remembered.
+_SCHEDULES = 16_384
+_GAPS = 3
 
 
 class Schedule(Value, frozen=True, kw_only=True):
@@ -96,6 +100,16 @@ class Schedule(Value, frozen=True, kw_only=True):
         if self.every_seconds:
             step = timedelta(seconds=self.every_seconds)
             return _EPOCH + ((moment - _EPOCH) // step + 1) * step
+        gaps = _known_gaps(self.cron, self.time_zone)
+        for after, slot in tuple(gaps):
+            if after <= moment < slot:
+                return slot
+        found = self.find_next(moment)
+        gaps.appendleft((moment, found))
+        return found
+
+    def find_next(self, moment: datetime) -> datetime:
+        """The next slot of a cron expression strictly after the moment (UTC), whatever was asked before."""
         minute, hour, *_ = self.cron.split()
         at_set_times = not minute.startswith("*") and not hour.startswith("*")
         search = _next_at_set_times if at_set_times else _next_repeated
@@ -220,6 +234,15 @@ def _cron(text: str, doing: str) -> str:
     if comes is None:
         raise ConfigurationError(doing, "expected a date that comes; this one never does")
     return cron
+
+
+@lru_cache(maxsize=_SCHEDULES)
+def _known_gaps(cron: str, time_zone: str) -> deque[tuple[datetime, datetime]]:  # noqa: ARG001 - what it is of
+    """Moments and the next slot after each, found before, the newest first: between the two is no other.
+
+    A decision asks a dozen times around now, and a search takes far longer than all the rest of it.
+    """
+    return deque(maxlen=_GAPS)
 
 
 def _next_at_set_times(cron: str, zone: tzinfo, moment: datetime) -> datetime | None:
