@@ -16,7 +16,12 @@ from tests.harness.stand_in_node import StandInNode
 
 @pytest.fixture(scope="session")
 def _plane_without_nodes(servers_folder: Path) -> Iterator[ControlPlane]:
-    plane = ControlPlane(servers_folder / "operator-plane", parts=(Part.CONTROLLER_MANAGER,))
+    plane = ControlPlane(
+        servers_folder / "operator-plane",
+        parts=(Part.CONTROLLER_MANAGER,),
+        # Namespaces are emptied after each test.
+        api_arguments=("--delete-collection-workers", "8"),
+    )
     with plane:
         yield plane
 

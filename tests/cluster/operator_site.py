@@ -253,10 +253,10 @@ class Site:
         conditions = self.backup(name).get("conditions") or []
         return next((each for each in conditions if each["type"] == kind), {})
 
-    def statuses(self) -> dict[str, Json]:
-        """Of every cluster here its whole status."""
-        items = self.plane.request("GET", CLUSTERS.format(self.namespace)).json()["items"]
-        return {each["metadata"]["name"]: each.get("status") or {} for each in items}
+    def clusters(self) -> list[Json]:
+        """All clusters here."""
+        items: list[Json] = self.plane.request("GET", CLUSTERS.format(self.namespace)).json()["items"]
+        return items
 
     def jobs(self, name: str | None = "bao") -> list[Json]:
         """Our Jobs of a cluster, or of all here."""
@@ -279,10 +279,12 @@ class Site:
 
     # --- waiting -------------------------------------------------------------------------------
 
-    def until(self, what: str, probe: Callable[[], object], *, seconds: float = 30) -> None:
+    def until(
+        self, what: str, probe: Callable[[], object], *, seconds: float = 30, every: float = 0.1
+    ) -> None:
         """Wait until `probe` says yes; else an error that ends with the newest manager's log."""
         log = self._operators[-1].log if self._operators else None
-        wait_until(what, lambda: bool(probe()), seconds=seconds, every=0.1, log=log)
+        wait_until(what, lambda: bool(probe()), seconds=seconds, every=every, log=log)
 
     def until_settled(self, name: str = "bao", *, runs: int = 1) -> Json:
         """Wait until so many runs of the cluster are over and forgotten; gives `status.backup`."""

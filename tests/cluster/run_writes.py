@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.cluster.operator_site import Site
@@ -87,14 +88,19 @@ def that(name: str, cluster: str) -> Match:
 
 def faults_in(site: Site, cluster: str, *, jobs: int = 1) -> dict[str, Any]:
     """What is not as it has to be once one request's run is over and well; empty when all is."""
-    document = site.cluster(cluster)
+    return faults_of(site.cluster(cluster), site.jobs(cluster), expected=jobs)
+
+
+def faults_of(
+    document: dict[str, Any], jobs: Sequence[dict[str, Any]], *, expected: int = 1
+) -> dict[str, Any]:
+    """The same of a cluster and its Jobs as they were seen."""
     status = document.get("status") or {}
     backup = status.get("backup") or {}
-    made = site.jobs(cluster)
-    keys = [job["metadata"]["annotations"]["openbao.org/backup-key"] for job in made]
+    keys = [job["metadata"]["annotations"]["openbao.org/backup-key"] for job in jobs]
     last = backup.get("lastSuccessfulBackup") or {}
     found = {
-        "jobs": (len(made), jobs),
+        "jobs": (len(jobs), expected),
         "locks": (status.get("operationLock"), None),
         "successes": (backup.get("successfulBackups"), 1),
         "failures": (backup.get("consecutiveFailures"), 0),

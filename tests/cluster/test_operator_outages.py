@@ -113,7 +113,7 @@ def test_expired_watch(shared_site: Site, operator: Operator, kind: str) -> None
 
 
 def test_lost_end_of_a_run(shared_site: Site, operator: Operator) -> None:
-    """Once the watch is opened anew, as it is every five minutes, the end is taken in."""
+    """Once the watch is opened anew, from where it was, the end is taken in."""
     site, cluster = shared_site, "lost-end"
     site.node.decide(site.namespace, cluster, pod_fates.Hangs())
     site.add(cluster, trigger="please")
@@ -134,7 +134,7 @@ def test_lost_end_of_a_run(shared_site: Site, operator: Operator) -> None:
 
 
 def test_lost_request(shared_site: Site, operator: Operator) -> None:
-    """A request of which no event came is seen when the watch is opened anew, or something else happens."""
+    """A request of which no event came is seen when the watch is opened anew."""
     site, cluster = shared_site, "lost-request"
     site.add(cluster)
     site.until("the cluster to be known", lambda: site.backup(cluster).get("nextScheduledBackup"))
