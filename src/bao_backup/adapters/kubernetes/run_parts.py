@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -16,20 +17,26 @@ from bao_backup.adapters.kubernetes.api import (
 from bao_backup.adapters.kubernetes.manifests import RunObjects
 from bao_backup.adapters.kubernetes.names import MANAGED_BY, OURS
 from bao_backup.core.errors import KubernetesConflictError
+from bao_backup.ports import Clock
+
+#: So long they are believed to be there still, in seconds: somebody may remove them.
+BELIEVED_FOR = 3600.0
 
 
 class RunParts:
-    """Makes them, and remembers which are as they must be, so that nothing is asked twice."""
+    """Makes them, and remembers for a while which are as they must be, so that nothing is asked twice."""
 
-    def __init__(self, api: KubernetesApi) -> None:
+    def __init__(self, api: KubernetesApi, clock: Clock) -> None:
         self._api = api
-        #: cluster's uid -> the parts as they were last made sure of
-        self._ensured: dict[str, bytes] = {}
+        self._clock = clock
+        #: cluster's uid -> digest of the parts as they were last made sure of, and until when
+        self._ensured: dict[str, tuple[bytes, float]] = {}
 
     async def ensure(self, uid: str, namespace: str, objects: RunObjects) -> None:
         """See that both are there, as `objects` has them; raises a KubernetesError."""
-        wanted = msgspec.json.encode((objects.service_account, objects.network_policy))
-        if self._ensured.get(uid) == wanted:
+        wanted = sha256(msgspec.json.encode((objects.service_account, objects.network_policy))).digest()
+        known, until = self._ensured.get(uid, (b"", 0.0))
+        if known == wanted and self._clock.monotonic() < until:
             return
         for kind, body in (
             (SERVICE_ACCOUNTS, objects.service_account),
@@ -37,10 +44,10 @@ class RunParts:
         ):
             if body is not None:
                 await self._ensure(kind, namespace, body)
-        self._ensured[uid] = wanted
+        self._ensured[uid] = wanted, self._clock.monotonic() + BELIEVED_FOR
 
     def let_go(self, uid: str) -> None:
-        """The cluster is gone; so are they, with their owner."""
+        """The cluster is gone, and they are with their owner; or one of them may be why a run failed."""
         self._ensured.pop(uid, None)
 
     async def _ensure(self, kind: Kind, namespace: str, body: Json) -> None:

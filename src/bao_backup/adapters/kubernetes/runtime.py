@@ -78,7 +78,7 @@ class KubernetesRuntime:
         self._gone = gone
         self._places = Places(most_runs, changed)
         self.known = KnownObjects(changed, self._let_go)
-        self._parts = RunParts(api)
+        self._parts = RunParts(api, clock)
         #: Fields of the status that the installed schema has no room for.
         self._lacking: frozenset[str] = frozenset()
         #: uid of a Job that is over -> what became of it
@@ -217,6 +217,8 @@ class KubernetesRuntime:
         run = run_of(job, pods, events, now)
         if run.state is RunState.FINISHED:
             self._ended[metadata["uid"]] = run
+            if run.result is None or not run.result.succeeded:
+                self._parts.let_go(known.uid)
         return run
 
     async def _create(self, namespace: str, job: Json) -> None:
