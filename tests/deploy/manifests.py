@@ -24,10 +24,12 @@ _COPY = "# Made by `make manifests` from deploy/crds: change nothing here.\n"
 _HEAD = """\
 # Made by `make manifests` from deploy/chart: change nothing here.
 #
-# The manager, for {what}. It needs the CRDs: those in deploy/crds, or where the existing OpenBao
-# operator's are installed already, those. Put your image in its place, and apply:
+# The manager, for {what}. It needs the CRDs: those in deploy/crds,
+# or the existing OpenBao operator's where they are installed already. Put your image in its place, and
+# apply it:
 #
-#     sed {replacements} deploy/manifests/{name} | kubectl apply -f -
+#     sed {replacements} \\
+#       deploy/manifests/{name} | kubectl apply -f -
 #
 """
 #: Labels that say how an object came to be, and are not true of these.

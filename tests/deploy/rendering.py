@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +51,12 @@ def render_text(values: Values, *, release: str = "bao-backup", namespace: str =
 
 def render(values: Values, *, release: str = "bao-backup", namespace: str = "bao-backup") -> list[Object]:
     """The objects that the chart makes of these values, and of an image."""
-    text = render_text(IMAGE | dict(values), release=release, namespace=namespace)
+    return deepcopy(_rendered(json.dumps(IMAGE | dict(values)), release, namespace))
+
+
+@functools.cache
+def _rendered(values: str, release: str, namespace: str) -> list[Object]:
+    text = render_text(json.loads(values), release=release, namespace=namespace)
     return [each for each in yaml.safe_load_all(text) if each]
 
 
