@@ -38,7 +38,12 @@ INSTALLS: dict[str, dict[str, Any]] = {
         "tolerations": [{"key": "infra", "operator": "Exists"}],
         "affinity": {"nodeAffinity": {}},
         "topologySpreadConstraints": [
-            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+            {
+                "maxSkew": 1,
+                "topologyKey": "zone",
+                "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {"matchLabels": {"app.kubernetes.io/component": "manager"}},
+            }
         ],
         "priorityClassName": "high",
         "podLabels": {"team": "platform", "app.kubernetes.io/name": "another"},
