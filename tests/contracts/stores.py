@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.harness.azurite import ACCOUNT, KEY, Azurite
 from tests.harness.minio import Minio
 
 from bao_backup.adapters.memory_store import FaultyStore, MemoryStore
@@ -76,6 +77,24 @@ def in_minio(request: pytest.FixtureRequest) -> Place:
     )
 
 
+def in_azurite(request: pytest.FixtureRequest) -> Place:
+    """A container of a real Azurite."""
+    azurite: Azurite = request.getfixturevalue("azurite")
+    container: str = request.getfixturevalue("container")
+    settings = StoreSettings(
+        provider="azure", account=ACCOUNT, bucket=container, endpoint=azurite.url, part_size=5 * 1024 * 1024
+    )
+    credentials = {"accountKey": KEY}
+    return Place(
+        open_store(settings, credentials),
+        store_traits("azure"),
+        lambda: azurite.root.unfinished(container),
+        settings,
+        credentials,
+        many=1_050,  # two pages of the adapter; more take half a minute
+    )
+
+
 def s3_credentials(minio: Minio) -> dict[str, str]:
     """The root's, as a Secret holds them."""
     keys = minio.root.keys
@@ -87,4 +106,5 @@ STORES = [
     pytest.param(without_faults, id="faulty"),
     pytest.param(in_folder, id="file"),
     pytest.param(in_minio, id="s3", marks=pytest.mark.servers),
+    pytest.param(in_azurite, id="azure", marks=pytest.mark.servers),
 ]

@@ -24,6 +24,7 @@ from tests.harness.logins import TokenIssuer
 from tests.harness.s3 import Keys as Pair
 
 from bao_backup.adapters.stores import s3_addresses
+from bao_backup.adapters.stores.asking import Asking
 from bao_backup.adapters.stores.failures import Translator
 from bao_backup.adapters.stores.s3_identity import (
     ContainerIdentity,
@@ -35,7 +36,6 @@ from bao_backup.adapters.stores.s3_identity import (
 from bao_backup.adapters.stores.s3_services import (
     INSTANCE_TIMEOUT,
     REFUSALS,
-    Asking,
     by_container,
     by_instance,
     by_web_identity,

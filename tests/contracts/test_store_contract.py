@@ -60,7 +60,7 @@ def test_etag(store: Store) -> None:
 )
 @pytest.mark.parametrize("count", [0, 1, 8, 19])
 def test_source_raises(place: Place, count: int, error: BaseException) -> None:
-    """An exception of the source surfaces unchanged, and nothing is left, visible or not."""
+    """An exception of the source surfaces unchanged; nothing is visible, and nothing left to remove."""
 
     def source() -> Iterator[bytes]:
         yield from blocks(count)
@@ -70,7 +70,8 @@ def test_source_raises(place: Place, count: int, error: BaseException) -> None:
         place.store.put(KEY, source())
     assert raised.value is error
     assert keys(place.store) == []
-    assert list(place.hidden()) == []
+    if place.traits.aborts:
+        assert list(place.hidden()) == []
 
 
 def test_aborted_put_again(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -26,8 +27,16 @@ from bao_backup.ports import Store
         ),
     ],
 )
-def test_keys(store: Store, key: str) -> None:
-    """A key is kept as it is, whatever its characters."""
+def test_keys(place: Place, key: str) -> None:
+    """A key is kept as it is, whatever its characters, or refused where the store would change it."""
+    store = place.store
+    if place.traits.refuses and re.search(place.traits.refuses, key):
+        with pytest.raises(ConfigurationError, match="would change"):
+            store.put(key, iter([b"body"]))
+        with pytest.raises(ConfigurationError, match="would change"):
+            store.create(key, b"body")
+        assert keys(store) == []
+        return
     store.put(key, iter([b"body"]))
     assert keys(store) == [key]
     assert store.head(key).key == key

@@ -89,6 +89,14 @@ def test_all_of_the_target_arrives() -> None:
     assert found.prefix == "clusters/default/prod"
 
 
+@pytest.mark.parametrize(("container", "bucket"), [("snapshots", "snapshots"), ("", "backups")])
+def test_azure_as_target(container: str, bucket: str) -> None:
+    """The account, and the container; without one it is called as the bucket is."""
+    azure = {"storageAccount": "acme", "container": container}
+    found = settings(target={"provider": "azure", "bucket": "backups", "azure": azure}).store
+    assert (found.provider, found.account, found.bucket) == ("azure", "acme", bucket)
+
+
 def test_a_folder_as_target() -> None:
     """Its path is the store's."""
     found = settings(target={"provider": "file", "path": "/srv/backups"})

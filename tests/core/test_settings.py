@@ -207,6 +207,19 @@ def test_its_other_ways() -> None:
     assert moved.bao.auth.token_file == "/token/token"
 
 
+def test_its_variables_of_azure() -> None:
+    """The account, and the container in the bucket's place."""
+    azure = {
+        "BACKUP_PROVIDER": "azure",
+        "BACKUP_AZURE_STORAGE_ACCOUNT": "acme",
+        "BACKUP_AZURE_CONTAINER": "snapshots",
+    }
+    store = from_environment({**OPERATORS, **azure}).store
+    assert (store.provider, store.account, store.bucket) == ("azure", "acme", "snapshots")
+    store = from_environment({**OPERATORS, **azure, "BACKUP_AZURE_CONTAINER": ""}).store
+    assert store.bucket == "backups"
+
+
 def test_every_variable_that_is_wrong_or_missing_is_named_at_once() -> None:
     """Not one after the other, in as many failed Jobs."""
     wrong = {

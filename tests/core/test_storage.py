@@ -11,6 +11,7 @@ from bao_backup.core.storage import (
     CREDENTIAL_NAMES,
     MIN_PART_SIZE,
     StoreSettings,
+    check_kept,
     check_key,
     check_prefix,
     find_credentials,
@@ -90,6 +91,25 @@ def test_long_names(key: str, good: bool) -> None:
             check_key(key)
     with pytest.raises(ConfigurationError):
         check_key("/".join(["n" * 204] * 5 + ["xx"]))
+
+
+@pytest.mark.parametrize(
+    ("key", "refuses", "good"),
+    [
+        ("a/b", "", True),
+        ("a\\b", "", True),
+        ("a/b", r"\\", True),
+        ("a\\b", r"\\", False),
+        ("/a", r"\\", False),
+    ],
+)
+def test_keys_that_a_store_changes(key: str, refuses: str, good: bool) -> None:
+    """What this store would change is refused, beside what none can hold."""
+    if good:
+        assert check_kept(key, refuses) == key
+    else:
+        with pytest.raises(ConfigurationError):
+            check_kept(key, refuses)
 
 
 @pytest.mark.parametrize(("prefix", "folder"), [("", ""), ("/", ""), ("a", "a"), ("/a/b/", "a/b")])

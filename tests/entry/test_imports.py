@@ -13,6 +13,8 @@ UNUSED = {
     "asyncio",
     "bao_backup.adapters.development",
     "bao_backup.adapters.local",
+    "bao_backup.adapters.stores.azure",
+    "bao_backup.adapters.stores.azure_identity",
     "bao_backup.adapters.stores.s3_services",
     "bao_backup.core.schedule",
     "bao_backup.core.spec",

@@ -1,5 +1,7 @@
 """Builds the servers from the Go modules pinned in `modules/`, into a cache outside the tree.
 
+Azurite, an npm package (see `npm`), is installed there, too.
+
     python -m tests.harness.build              whatever is missing or out of date
     python -m tests.harness.build minio vault  only these
 
@@ -19,13 +21,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness import toolchain
 from tests.harness.errors import HarnessError
+from tests.harness.npm import PACKAGES, Package, put_in_place
 
 MODULES = Path(__file__).resolve().parent / "modules"
 STAMPS = ".stamps-v2"
@@ -63,6 +66,14 @@ class Target:
             if file.exists():  # a module without dependencies has no sums
                 digest.update(file.read_bytes())
         return digest.hexdigest()
+
+    def prepare(self, folder: Path, fresh: Path, say: Callable[[str], None]) -> tuple[list[str], Path]:
+        """The command that builds it as `fresh`, and where to run it."""
+        module = MODULES / self.module
+        go = toolchain.find_go(toolchain.wanted_version(module / "go.mod"), folder.parent, say)
+        check_space(folder, go)
+        command = [str(go), "build", "-v", "-tags", self.tags, "-ldflags", self.ldflags, "-o", str(fresh)]
+        return [*command, self.package], module
 
 
 LDFLAGS = "-s -w "
@@ -104,7 +115,8 @@ def helm() -> Target:
     )
 
 
-TARGETS = {
+AZURITE = Package("azurite", "node_modules/azurite/dist/src/blob/main.js", PACKAGES / "azurite")
+TARGETS: dict[str, Target | Package] = {
     target.name: target
     for target in (
         Target("minio", "minio", "github.com/minio/minio"),
@@ -117,6 +129,7 @@ TARGETS = {
             "github.com/hashicorp/vault-plugin-auth-kubernetes/cmd/vault-plugin-auth-kubernetes",
         ),
         Target("rclone", "rclone", "github.com/rclone/rclone"),
+        Target("fake-gcs-server", "fake-gcs-server", "github.com/fsouza/fake-gcs-server"),
         Target("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
         kubernetes("kube-apiserver"),
         kubernetes("kube-controller-manager"),
@@ -128,6 +141,7 @@ TARGETS = {
         containerd("ctr"),
         Target("pause", "pause", "."),
         helm(),
+        AZURITE,
     )
 }
 
@@ -141,7 +155,7 @@ def cache_folder() -> Path:
     return Path(base).absolute() / "bao-backup" / "servers" / "bin"
 
 
-def ready(target: Target) -> Path | None:
+def ready(target: Target | Package) -> Path | None:
     """The binary, if it is there and up to date."""
     binary = cache_folder() / target.name
     stamp = cache_folder() / STAMPS / target.name
@@ -156,7 +170,9 @@ def binary(name: str, say: Callable[[str], None] = print) -> Path:
     return cache_folder() / name
 
 
-def build(targets: list[Target], say: Callable[[str], None] = print, *, quiet: bool = False) -> None:
+def build(
+    targets: Sequence[Target | Package], say: Callable[[str], None] = print, *, quiet: bool = False
+) -> None:
     """Build what is missing or out of date; when one fails, the others are built still.
 
     `quiet` says nothing of what is up to date. Raises HarnessError that names each failure with the end
@@ -186,23 +202,21 @@ def build(targets: list[Target], say: Callable[[str], None] = print, *, quiet: b
         raise HarnessError("\n".join(failures))
 
 
-def build_one(target: Target, folder: Path, say: Callable[[str], None]) -> None:
-    """Build one binary and put it in its place whole."""
-    module = MODULES / target.module
-    go = toolchain.find_go(toolchain.wanted_version(module / "go.mod"), folder.parent, say)
-    check_space(folder, go)
+def build_one(target: Target | Package, folder: Path, say: Callable[[str], None]) -> None:
+    """Build one and put it in its place whole."""
     fresh = folder / f".{target.name}.new"
-    command = [str(go), "build", "-v", "-tags", target.tags, "-ldflags", target.ldflags, "-o", str(fresh)]
+    command, place = target.prepare(folder, fresh, say)
     log = folder / STAMPS / f"{target.name}.log"
     started = time.monotonic()
-    status = run_with_progress([*command, target.package], module, log, target.name, say)
+    status = run_with_progress(command, place, log, target.name, say)
     if status != 0:
         tail = "".join(f"\n    {line}" for line in read_lines(log)[-8:])
-        raise HarnessError(f"{target.name}: go build ended with {status}; the end of {log}:{tail}")
-    fresh.replace(folder / target.name)
+        raise HarnessError(
+            f"{target.name}: {' '.join(command[:2])} ended with {status}; the end of {log}:{tail}"
+        )
+    size = put_in_place(fresh, folder / target.name)
     (folder / STAMPS / target.name).write_text(target.stamp(), encoding="utf-8")
-    size = (folder / target.name).stat().st_size >> 20
-    say(f"{target.name}: built in {time.monotonic() - started:.0f} s, {size} MiB")
+    say(f"{target.name}: built in {time.monotonic() - started:.0f} s, {size >> 20} MiB")
 
 
 def run_with_progress(
@@ -276,8 +290,12 @@ def main(arguments: list[str] | None = None) -> int:
     unknown = [name for name in names if name not in TARGETS]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(TARGETS)}")
+    wanted = [TARGETS[name] for name in names or TARGETS]
+    if not names and AZURITE.lacks:
+        say_at_once(f"azurite: left out, there is no {AZURITE.lacks} here; its tests will say so")
+        wanted.remove(AZURITE)
     try:
-        build([TARGETS[name] for name in names or TARGETS], say_at_once)
+        build(wanted, say_at_once)
     except HarnessError as error:
         print(error, file=sys.stderr)
         return 1

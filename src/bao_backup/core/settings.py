@@ -174,7 +174,8 @@ def _bao(reader: _Reader, namespace: str, name: str) -> BaoSettings:
 def _store(reader: _Reader) -> StoreSettings:
     return StoreSettings(
         provider=reader.text("BACKUP_PROVIDER") or "s3",
-        bucket=reader.required("BACKUP_BUCKET"),
+        bucket=reader.text("BACKUP_AZURE_CONTAINER") or reader.required("BACKUP_BUCKET"),
+        account=reader.text("BACKUP_AZURE_STORAGE_ACCOUNT"),
         endpoint=reader.text("BACKUP_ENDPOINT"),
         region=reader.text("BACKUP_REGION"),
         path_style=reader.flag("BACKUP_USE_PATH_STYLE"),

@@ -1,11 +1,12 @@
 """What a store is configured with: the settings, the credentials, and which keys it takes.
 
 Sources: the fields of `spec.backup.target` and the keys of its credentials Secret, as the OpenBao
-operator defines them, and the environment variables that the AWS tools use.
+operator defines them, and the environment variables that the clouds' own tools use.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -30,6 +31,12 @@ CREDENTIAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "sessionToken": ("sessionToken", "AWS_SESSION_TOKEN"),
     "region": ("region", "AWS_REGION", "AWS_DEFAULT_REGION"),
     "caCert": ("caCert",),
+    "accountKey": ("accountKey", "AZURE_STORAGE_KEY"),
+    "connectionString": ("connectionString", "AZURE_STORAGE_CONNECTION_STRING"),
+    "sasToken": ("sasToken", "AZURE_STORAGE_SAS_TOKEN"),
+    "clientId": ("clientId", "AZURE_CLIENT_ID"),
+    "tenantId": ("tenantId", "AZURE_TENANT_ID"),
+    "clientSecret": ("clientSecret", "AZURE_CLIENT_SECRET"),
 }
 
 
@@ -40,6 +47,8 @@ class StoreSettings(Value, frozen=True, kw_only=True):
     provider: str
     #: Bucket or container; unused by `file`.
     bucket: str = ""
+    #: `azure` only: the storage account; empty: the one of the connection string, or the environment.
+    account: str = ""
     #: `file` only: the folder, absolute. It must be there already.
     path: str = ""
     #: URL of the service; empty for the provider's own.
@@ -92,6 +101,10 @@ class StoreTraits(Value, frozen=True, kw_only=True):
     sweeps: bool = True
     #: Uploads go in parts of `part_size`, `concurrency` at once.
     parts: bool = False
+    #: What an aborted upload sent is removed at once; else the store drops it in time, seen by nobody.
+    aborts: bool = True
+    #: Keys in which this regular expression is found are refused: the store would change them.
+    refuses: str = ""
 
 
 def find_credentials(given: Mapping[str, str]) -> dict[str, str]:
@@ -132,6 +145,17 @@ def check_key(key: str) -> str:
             f"use the object key {key!r}", why, hint="keys are relative: folders and a name, with slashes"
         )
     return key
+
+
+def check_kept(key: str, refuses: str) -> str:
+    """Give the key back if a store with the trait `refuses` keeps it as it is. Raises as `check_key`."""
+    if refuses and re.search(refuses, key):
+        raise ConfigurationError(
+            f"use the object key {key!r}",
+            "this store would change its name",
+            hint="change spec.backup.target.pathPrefix",
+        )
+    return check_key(key)
 
 
 def check_prefix(prefix: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from bao_backup.adapters.stores import traits
 from bao_backup.adapters.stores.folder import open_folder
 from bao_backup.adapters.stores.s3 import open_s3
 from bao_backup.core.errors import ConfigurationError
@@ -15,6 +16,13 @@ from bao_backup.core.storage import StoreSettings, StoreTraits, find_credentials
 from bao_backup.ports import Store
 
 __all__ = ["STORES", "Kind", "open_store", "store_traits"]
+
+
+def _open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> Store:
+    # Only who uses it waits for it to be loaded.
+    from bao_backup.adapters.stores.azure import open_azure  # noqa: PLC0415
+
+    return open_azure(settings, credentials)
 
 
 class Kind(NamedTuple):
@@ -25,8 +33,9 @@ class Kind(NamedTuple):
 
 
 STORES: Mapping[str, Kind] = {
-    "file": Kind(open_folder, StoreTraits()),
-    "s3": Kind(open_s3, StoreTraits(parts=True)),
+    "azure": Kind(_open_azure, traits.AZURE),
+    "file": Kind(open_folder, traits.FILE),
+    "s3": Kind(open_s3, traits.S3),
 }
 
 

@@ -43,6 +43,8 @@ class Place(NamedTuple):
     location: str
     translator: Translator
     sweep: Sweep
+    #: Gives a key back that this store keeps as it is, or raises ConfigurationError.
+    check: Callable[[str], str] = check_key
 
 
 class CloudStore:
@@ -53,6 +55,7 @@ class CloudStore:
         self._location = place.location
         self._translator = place.translator
         self._sweep = place.sweep
+        self._check = place.check
         self._settings = settings
         self._attributes = {"Storage-Class": settings.storage_class} if settings.storage_class else None
 
@@ -70,7 +73,7 @@ class CloudStore:
         source = Source(chunks, self._settings.part_size * MAX_PARTS)
         # The library asks an iterator for its next chunk only, and lets go of it when a request fails.
         try:
-            with self._translator.doing("upload", check_key(key)):
+            with self._translator.doing("upload", self._check(key)):
                 result = obstore.put(
                     self._client,
                     key,
@@ -90,7 +93,7 @@ class CloudStore:
 
     def create(self, key: str, body: bytes) -> Stored:
         """One request that the store refuses when there is such an object."""
-        with self._translator.doing("create", check_key(key)):
+        with self._translator.doing("create", self._check(key)):
             result = obstore.put(
                 self._client,
                 key,
@@ -104,11 +107,11 @@ class CloudStore:
 
     def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
         """Stream it; a broken connection is taken up again at the byte where it broke."""
-        return self._read(check_key(key), etag)
+        return self._read(self._check(key), etag)
 
     def head(self, key: str) -> Stored:
-        """One request. A missing bucket looks like a missing object here: S3 does not say which."""
-        with self._translator.doing("look at", check_key(key)):
+        """One request. A missing bucket looks like a missing object here: the answer does not say which."""
+        with self._translator.doing("look at", self._check(key)):
             return _stored(obstore.head(self._client, key))
 
     def list(self, prefix: str) -> Iterator[Stored]:
@@ -127,7 +130,7 @@ class CloudStore:
     def delete(self, key: str) -> None:
         """One request for the one key. Some stores say that it was not there, some do not."""
         try:
-            with self._translator.doing("delete", check_key(key)):
+            with self._translator.doing("delete", self._check(key)):
                 obstore.delete(self._client, key)
         except ObjectNotFoundError:
             return
@@ -199,9 +202,14 @@ def _stored(meta: ObjectMeta) -> Stored:
         key=meta["path"],
         size=meta["size"],
         modified=meta["last_modified"].astimezone(UTC),
-        etag=meta["e_tag"],
+        etag=_quoted(meta["e_tag"]),
         version=meta["version"],
     )
+
+
+def _quoted(etag: str | None) -> str | None:
+    """As in headers (RFC 9110, section 8.8.3): listings of Azure leave the quotes out."""
+    return etag if etag is None or etag.endswith('"') else f'"{etag}"'
 
 
 def _sent(key: str, size: int, result: PutResult) -> Stored:

@@ -39,8 +39,8 @@ UNAVAILABLE = Meaning(errors.StorageUnavailableError, "the store cannot serve no
 _THROTTLED = Meaning(errors.StorageUnavailableError, "the store asks for fewer requests")
 _FULL = Meaning(errors.StorageFullError, "the store has no space left, or a quota is reached")
 
-#: <Code> of an S3 answer (Amazon S3 API Reference, "Error responses"; XMinio... are MinIO's own).
-BY_CODE: Mapping[str, Meaning] = {
+#: <Code> of an answer of S3 (Amazon S3 API Reference, "Error responses"; XMinio... are MinIO's own).
+OF_S3: Mapping[str, Meaning] = {
     "AccessDenied": _DENIED,
     "AccessForbidden": _DENIED,
     "AllAccessDisabled": _DENIED,
@@ -83,6 +83,57 @@ BY_CODE: Mapping[str, Meaning] = {
     "InvalidStorageClass": Meaning(StorageError, "the store has no such storage class", _OPTIONS),
     "EntityTooLarge": Meaning(StorageError, "the object is larger than the store takes"),
 }
+
+_LEASED = Meaning(errors.StorageDeniedError, "somebody holds a lease on it", "end the lease")
+_NETWORK = Meaning(
+    errors.StorageDeniedError,
+    "the account does not allow it to this identity, or from this network",
+    "see the account's firewall, and the identity's role",
+)
+
+#: <Code> of an answer of Azure's (Azure Storage REST API Reference, "Blob service error codes").
+OF_AZURE: Mapping[str, Meaning] = {
+    "AccountIsDisabled": _DENIED,
+    "AuthenticationFailed": Meaning(
+        errors.StorageLoginError,
+        "the store does not accept the credentials, or they have expired",
+        "see the key, signature or token, and this machine's clock",
+    ),
+    "AuthorizationFailure": _NETWORK,
+    "AuthorizationPermissionMismatch": _DENIED,
+    "AuthorizationProtocolMismatch": _NETWORK,
+    "AuthorizationResourceTypeMismatch": _DENIED,
+    "AuthorizationServiceMismatch": _DENIED,
+    "AuthorizationSourceIPMismatch": _NETWORK,
+    "BlobAlreadyExists": EXISTS,
+    "BlobArchived": Meaning(StorageError, "it is in the archive tier", "bring it back to another tier first"),
+    "BlobBeingRehydrated": Meaning(errors.StorageUnavailableError, "it is being brought back to its tier"),
+    "BlobImmutableDueToPolicy": _DENIED,
+    "BlobNotFound": _NO_OBJECT,
+    "ConditionNotMet": _CHANGED,
+    "ContainerBeingDeleted": _NO_BUCKET,
+    "ContainerDisabled": _DENIED,
+    "ContainerNotFound": _NO_BUCKET,
+    "InsufficientAccountPermissions": _DENIED,
+    "InvalidAuthenticationInfo": _LOGIN,
+    "InvalidBlockList": Meaning(errors.StorageUnavailableError, "the store has dropped the upload"),
+    "InvalidResourceName": Meaning(errors.BucketNotFoundError, "no container can have this name"),
+    "KeyBasedAuthenticationNotPermitted": Meaning(
+        errors.StorageDeniedError,
+        "the account allows no keys and no signatures by them",
+        "use a workload identity, a managed identity or a client's secret",
+    ),
+    "LeaseIdMissing": _LEASED,
+    "NoAuthenticationInformation": _LOGIN,
+    "OperationTimedOut": UNAVAILABLE,
+    "PublicAccessNotPermitted": _LOGIN,
+    "RequestBodyTooLarge": Meaning(StorageError, "a part is larger than the store takes", "lower partSize"),
+    "ResourceNotFound": _NO_OBJECT,
+    "ServerBusy": _THROTTLED,
+}
+
+#: No code means one thing to one store and another to the next.
+BY_CODE: Mapping[str, Meaning] = {**OF_S3, **OF_AZURE}
 
 #: Classes of the library, and of Python where it raises those. None: the message has to say.
 BY_CLASS: Mapping[type[BaseException], Meaning | None] = {

@@ -79,7 +79,8 @@ def _fetching(
     if isinstance(identity, Keys):
         return lambda: Issued(identity, None)
     # Most runs have keys, and need not wait for this.
-    from bao_backup.adapters.stores.s3_services import Asking, fetch  # noqa: PLC0415
+    from bao_backup.adapters.stores.asking import Asking  # noqa: PLC0415
+    from bao_backup.adapters.stores.s3_services import fetch  # noqa: PLC0415
 
     # A store that is not verified may be told a token unverified, but nobody else may.
     unverified = settings.insecure_skip_verify and is_store(identity)

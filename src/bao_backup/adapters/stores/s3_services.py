@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-import ssl
 import urllib.request
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree as ET
 
 import msgspec
 
+from bao_backup.adapters.stores.asking import Asking, read_token
 from bao_backup.adapters.stores.failures import MAX_DETAILS, Translator
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.s3_identity import (
@@ -43,14 +42,6 @@ NAMESPACE = "{https://sts.amazonaws.com/doc/2011-06-15/}"
 _CODE = re.compile(r"<Code>([A-Za-z.]{1,64})</Code>")
 _WORD = re.compile(r"[A-Za-z.]{1,64}")
 _HOPS = "in a container the instance's metadata hop limit has to be 2"
-
-
-class Asking(NamedTuple):
-    """What requests need: what for, whom to trust, and who keeps secrets out of what is said."""
-
-    doing: str
-    context: Callable[[], ssl.SSLContext]
-    translator: Translator
 
 
 class _Refusal(NamedTuple):
@@ -126,7 +117,7 @@ def fetch(identity: WebIdentity | ContainerIdentity | InstanceIdentity, asking: 
 
 def by_web_identity(identity: WebIdentity, asking: Asking) -> Issued:
     """Exchange the token that is in the file now for keys of the role (AssumeRoleWithWebIdentity)."""
-    token = _read_token(identity.token_file, asking)
+    token = read_token(identity.token_file, asking)
     form = {
         "Action": "AssumeRoleWithWebIdentity",
         "Version": "2011-06-15",
@@ -151,7 +142,7 @@ def by_web_identity(identity: WebIdentity, asking: Asking) -> Issued:
 
 def by_container(identity: ContainerIdentity, asking: Asking) -> Issued:
     """The keys of this container (Amazon ECS, EKS Pod Identity)."""
-    token = _read_token(identity.token_file, asking) if identity.token_file else identity.token
+    token = read_token(identity.token_file, asking) if identity.token_file else identity.token
     headers = {"Accept": "application/json"} | ({"Authorization": token} if token else {})
     request = urllib.request.Request(identity.url, headers=headers)  # noqa: S310 - the scheme was checked
     doing = f"{asking.doing} with the container's keys of {_shown(identity.url)}"
@@ -204,22 +195,6 @@ def _metadata(
 def _none_found(doing: str, answer: str) -> StorageLoginError:
     why = f"no credentials were found: none are configured; asked the machine, answer: {answer}"
     return StorageLoginError(doing, why, hint=f"{REMEDY}; {_HOPS}")
-
-
-def _read_token(file: str, asking: Asking) -> str:
-    doing = f"{asking.doing} with the token in {file}"
-    hint = "see that the token is mounted there"
-    try:
-        token = Path(file).read_text(encoding="ascii").strip()
-    except OSError as error:
-        why = f"the token file cannot be read: {(error.strerror or 'unreadable').lower()}"
-        raise StorageLoginError(doing, why, hint=hint) from error
-    except UnicodeDecodeError as error:
-        raise StorageLoginError(doing, "the token file holds no token", hint=hint) from error
-    if not token or not token.isprintable():
-        raise StorageLoginError(doing, "the token file holds no token", hint=hint)
-    asking.translator.hide(token)
-    return token
 
 
 def _refused(answer: Answer, doing: str, token: str, translator: Translator) -> StorageError:
