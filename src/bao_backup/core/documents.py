@@ -2,27 +2,31 @@
 
 The structs describe the document: types, bounds and descriptions are msgspec's annotations, from
 which the CRD's schema is made, too. msgspec's own conversion stops at the first wrong field, so the
-walk over the fields is done here. `null` is the same as absent, as on Kubernetes.
+walk over the fields is done here, by readers that are made of the annotations once. `null` is the
+same as absent, as on Kubernetes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from difflib import get_close_matches
-from functools import cache
-from typing import Any, ClassVar, TypeVar
+from functools import cache, partial
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import NODEFAULT, Meta, inspect
 
 from bao_backup.core.errors import ConfigurationError, DocumentError, Problem
+from bao_backup.core.leaves import Leaf, in_words, leaf_of
 from bao_backup.core.model import Value
 
 P = TypeVar("P", bound="Part")
 
 #: Checks the text of a field: raises ConfigurationError, whose `why` says what is expected.
 Check = Callable[[str], object]
+
+#: Reads a value that is there; what is wrong with it is noted, and it is as if it were absent then.
+Read = Callable[["Reading", object, str], object]
 
 #: Marks a default that the CRD's schema has, too, as the existing operator's has it: the API server
 #: writes it into documents. Others are only told, so that documents stay as people wrote them.
@@ -63,6 +67,11 @@ class Reading:
         """All that is wrong so far."""
         return tuple(self._found.values())
 
+    @property
+    def noted(self) -> int:
+        """How many of them there are."""
+        return len(self._found)
+
     def wrong(self, path: str, expected: str) -> None:
         """Note a problem."""
         self._found.setdefault(path, Problem(path=path, expected=expected))
@@ -73,20 +82,25 @@ class Reading:
             self.wrong(path, "expected an object with fields")
             return None
         before = len(self._found)
-        fields = _fields_of(kind)
-        self._look_for_unknown(value, [field.encode_name for field in fields], path)
+        self._look_for_unknown(kind, value, path)
         found: dict[str, Any] = {}
         may_judge = True
-        for field in fields:
+        for field in _fields_of(kind):
+            each = value.get(field.key)
+            if each is None and not field.missing:
+                continue  # its default
             mark = len(self._found)
-            each = value.get(field.encode_name)
-            found[field.name] = self._field(field, each, below(path, field.encode_name))
+            if each is None:
+                self.wrong(below(path, field.key), field.missing)
+            else:
+                found[field.name] = field.read(self, each, below(path, field.key))
             if len(self._found) > mark:
-                found[field.name] = _default(field)
-                may_judge &= not _decides(kind, field)
+                found[field.name] = field.default()
+                may_judge &= not field.decides
+        read = kind(**found)
         if may_judge:
-            self._look_between(kind(**found), path)
-        return kind(**found) if len(self._found) == before else None
+            self._look_between(read, path)
+        return read if len(self._found) == before else None
 
     def _look_between(self, part: Part, path: str) -> None:
         known = tuple(self._found)
@@ -95,9 +109,10 @@ class Reading:
             if not any(each == place or each.startswith((f"{place}.", f"{place}[")) for each in known):
                 self.wrong(place, expected)
 
-    def _look_for_unknown(self, value: Mapping[Any, object], known: list[str], path: str) -> None:
+    def _look_for_unknown(self, kind: type[Part], value: Mapping[Any, object], path: str) -> None:
         if not any(path == strict or path.startswith(f"{strict}.") for strict in self._strict_below):
             return
+        known = [field.key for field in _fields_of(kind)]
         for name in value:
             if not isinstance(name, str):
                 self.wrong(path, "expected texts as the names of fields")
@@ -105,57 +120,6 @@ class Reading:
                 near = get_close_matches(name, known, n=1, cutoff=0.7)
                 hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(known))}"
                 self.wrong(below(path, name), f"expected no field of this name{hint}")
-
-    def _field(self, field: inspect.Field, value: object, path: str) -> object:
-        if value is not None:
-            return self._value(field.type, value, path)
-        if field.required:
-            self.wrong(path, f"expected {_in_words(field.type)}, and it is missing")
-        return _default(field)
-
-    def _value(self, kind: inspect.Type, value: object, path: str) -> object:  # noqa: PLR0911 - one for each kind
-        match kind:
-            case inspect.Metadata(type=inner, extra=extra):
-                return self._checked(inner, value, path, (extra or {}).get("check"))
-            case inspect.UnionType(types=types):
-                inner = next(member for member in types if not isinstance(member, inspect.NoneType))
-                return self._value(inner, value, path)
-            case inspect.StructType(cls=cls) if issubclass(cls, Part):
-                return self.part(cls, value, path)
-            case inspect.VarTupleType() | inspect.DictType() if _too_long(kind, value):
-                self.wrong(path, f"expected {_in_words(kind)} with at most {kind.max_length} entries")
-            case inspect.VarTupleType(item_type=item) if isinstance(value, list | tuple):
-                return tuple(
-                    self._value(item, each, f"{path}[{number}]") for number, each in enumerate(value)
-                )
-            case inspect.DictType(value_type=item) if isinstance(value, Mapping):
-                return self._mapping(item, value, path)
-            case _:
-                return self._plain(kind, value, path)
-        return None
-
-    def _checked(self, kind: inspect.Type, value: object, path: str, check: Check | None) -> object:
-        mark = len(self._found)
-        found = self._value(kind, value, path)
-        if check is not None and isinstance(found, str) and found and len(self._found) == mark:
-            try:
-                check(found)
-            except ConfigurationError as error:
-                self.wrong(path, error.why)
-        return found
-
-    def _mapping(self, item: inspect.Type, value: Mapping[Any, object], path: str) -> dict[str, object]:
-        if not all(isinstance(name, str) for name in value):
-            self.wrong(path, "expected texts as the names of fields")
-            return {}
-        return {name: self._value(item, each, below(path, name)) for name, each in value.items()}
-
-    def _plain(self, kind: inspect.Type, value: object, path: str) -> object:
-        try:
-            return _leaf(kind, value)
-        except (ValueError, msgspec.ValidationError):
-            self.wrong(path, f"expected {_in_words(kind)}")
-            return None
 
 
 def read_document(kind: type[P], document: Mapping[str, object], strict_below: Iterable[str]) -> P:
@@ -189,11 +153,35 @@ def below(path: str, name: str) -> str:
     return f"{path}.{name}" if path and name else path or name
 
 
+class _Field(NamedTuple):
+    """A field of a part, worked out once: ten thousand documents are read by it."""
+
+    name: str
+    #: Its name in documents.
+    key: str
+    read: Read
+    #: What is expected where it is missing; empty for a field that need not be there.
+    missing: str
+    default: Callable[[], object]
+    #: Whether nothing can be said between the fields while this one is wrong.
+    decides: bool
+
+
 @cache
-def _fields_of(kind: type[Part]) -> tuple[inspect.Field, ...]:
+def _fields_of(kind: type[Part]) -> tuple[_Field, ...]:
     described = inspect.type_info(kind)
     assert isinstance(described, inspect.StructType)  # noqa: S101 - for the type checker
-    return described.fields
+    return tuple(
+        _Field(
+            name=field.name,
+            key=field.encode_name,
+            read=_reader(field.type),
+            missing=f"expected {in_words(field.type)}, and it is missing" if field.required else "",
+            default=partial(_default, field),
+            decides=_decides(kind, field),
+        )
+        for field in described.fields
+    )
 
 
 def _default(field: inspect.Field) -> object:
@@ -204,59 +192,74 @@ def _default(field: inspect.Field) -> object:
 
 
 def _decides(kind: type[Part], field: inspect.Field) -> bool:
-    """Whether nothing can be said between the fields while this one is wrong."""
     bare = field.type.type if isinstance(field.type, inspect.Metadata) else field.type
     is_part = isinstance(bare, inspect.StructType)
     return field.name in kind.decisive or (field.required and not is_part)
 
 
-def _too_long(kind: inspect.VarTupleType | inspect.DictType, value: object) -> bool:
-    most = kind.max_length
-    return most is not None and isinstance(value, list | tuple | Mapping) and len(value) > most
-
-
-def _leaf(kind: inspect.Type, value: object) -> object:
-    """The value, when it is of the kind; else ValueError."""
-    match kind, value:
-        case inspect.AnyType(), _:
-            return value
-        case inspect.BoolType(), bool():
-            return value
-        case inspect.IntType(ge=least, le=most), int() if not isinstance(value, bool):
-            if (least is None or value >= least) and (most is None or value <= most):
-                return value
-        case inspect.StrType(min_length=least, max_length=most), str() if value.isprintable():
-            if (least or 0) <= len(value) and (most is None or len(value) <= most):
-                return value
-        case inspect.EnumType(cls=cls), str():
-            return cls(value)
-        case inspect.DateTimeType(tz=zoned), str() | datetime():
-            moment = msgspec.convert(value, datetime)
-            if moment.tzinfo is not None or not zoned:
-                return moment
-    raise ValueError
-
-
-def _in_words(kind: inspect.Type) -> str:  # noqa: PLR0911 - one line for each kind
+def _reader(kind: inspect.Type) -> Read:
+    """How values of this kind are read."""
     match kind:
-        case inspect.Metadata(type=inner):
-            return _in_words(inner)
+        case inspect.Metadata(type=inner, extra=extra):
+            check = (extra or {}).get("check")
+            return _reader(inner) if check is None else partial(_read_checked, _reader(inner), check)
         case inspect.UnionType(types=types):
-            return " or ".join(_in_words(each) for each in types if not isinstance(each, inspect.NoneType))
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.IntType(ge=None, le=None):
-            return "a whole number"
-        case inspect.IntType(ge=least, le=most):
-            return f"a whole number from {least} to {most}"
-        case inspect.StrType(min_length=least, max_length=most):
-            length = "" if most is None else f" of at most {most} characters"
-            return ("a text" if not least else "a text that is not empty" + "," * bool(length)) + length
-        case inspect.EnumType(cls=cls):
-            return "one of " + ", ".join(each.value for each in cls)
-        case inspect.VarTupleType():
-            return "a list"
-        case inspect.DateTimeType():
-            return "a time like 2026-11-22T02:00:00Z"
+            return _reader(next(each for each in types if not isinstance(each, inspect.NoneType)))
+        case inspect.StructType(cls=cls) if issubclass(cls, Part):
+            return partial(_read_part, cls)
+        case inspect.VarTupleType(item_type=item, max_length=most):
+            return partial(_read_list, _reader(item), in_words(kind), most)
+        case inspect.DictType(value_type=item, max_length=most):
+            return partial(_read_mapping, _reader(item), in_words(kind), most)
         case _:
-            return "an object with fields"
+            return partial(_read_plain, leaf_of(kind), f"expected {in_words(kind)}")
+
+
+def _read_checked(read: Read, check: Check, reading: Reading, value: object, path: str) -> object:
+    mark = reading.noted
+    found = read(reading, value, path)
+    if isinstance(found, str) and found and reading.noted == mark:
+        try:
+            check(found)
+        except ConfigurationError as error:
+            reading.wrong(path, error.why)
+    return found
+
+
+def _read_part(kind: type[Part], reading: Reading, value: object, path: str) -> Part | None:
+    return reading.part(kind, value, path)
+
+
+def _read_list(
+    read: Read, words: str, most: int | None, reading: Reading, value: object, path: str
+) -> object:
+    if not isinstance(value, list | tuple):
+        reading.wrong(path, f"expected {words}")
+        return None
+    if most is not None and len(value) > most:
+        reading.wrong(path, f"expected {words} with at most {most} entries")
+        return None
+    return tuple(read(reading, each, f"{path}[{number}]") for number, each in enumerate(value))
+
+
+def _read_mapping(
+    read: Read, words: str, most: int | None, reading: Reading, value: object, path: str
+) -> object:
+    if not isinstance(value, Mapping):
+        reading.wrong(path, f"expected {words}")
+        return None
+    if most is not None and len(value) > most:
+        reading.wrong(path, f"expected {words} with at most {most} entries")
+        return None
+    if not all(isinstance(name, str) for name in value):
+        reading.wrong(path, "expected texts as the names of fields")
+        return {}
+    return {name: read(reading, each, below(path, name)) for name, each in value.items()}
+
+
+def _read_plain(leaf: Leaf, expected: str, reading: Reading, value: object, path: str) -> object:
+    try:
+        return leaf(value)
+    except (ValueError, msgspec.ValidationError):
+        reading.wrong(path, expected)
+        return None
