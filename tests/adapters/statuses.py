@@ -35,6 +35,8 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 
 def _values(kind: Any) -> st.SearchStrategy[Any]:
     """All that a field of this type may hold."""
+    if hasattr(kind, "__metadata__"):  # Annotated
+        return _values(kind.__origin__)
     if kind is type(None):
         return st.none()
     if typing.get_origin(kind) in (Union, types.UnionType):
