@@ -74,8 +74,8 @@ class Site:
         names: Sequence[str] = (),
         *,
         wide: bool = False,
-    ) -> None:
-        """Give the manager these rights there, or with `wide` everywhere."""
+    ) -> str:
+        """Give the manager these rights there, or with `wide` everywhere; gives the path of their binding."""
         kind = "ClusterRole" if wide else "Role"
         metadata: Json = {"generateName": f"{self.namespace}-"}
         metadata |= {} if wide else {"namespace": namespace}
@@ -89,7 +89,8 @@ class Site:
         reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role["metadata"]["name"]}
         subject = {"kind": "ServiceAccount", "name": ACCOUNT, "namespace": self.namespace}
         binding = {"metadata": metadata, "roleRef": reference, "subjects": [subject]}
-        self.plane.create(f"{path}/{kind.lower()}bindings", binding)
+        made = self.plane.create(f"{path}/{kind.lower()}bindings", binding)
+        return f"{path}/{kind.lower()}bindings/{made['metadata']['name']}"
 
     def new_proxy(self) -> ApiProxy:
         """One more way to the API server, as the manager's account."""

@@ -24,7 +24,7 @@ LEADING = "leading: the Lease is ours"
 #: The Lease's duration, and the time between two tries for it.
 TAKEN_OVER_WITHIN = timedelta(seconds=15 + 2)
 #: For a machine that is busy with other things.
-SLACK = timedelta(seconds=8)
+SLACK = timedelta(seconds=15)
 
 
 @dataclass

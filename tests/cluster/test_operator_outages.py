@@ -181,6 +181,24 @@ def test_a_silent_end_of_all_watches(shared_site: Site, operator: Operator) -> N
     assert operator.running
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_right_that_is_missing_for_a_moment(shared_site: Site, operator: Operator, kind: str) -> None:
+    """As after a start of the API server, which does not know all rights at once: it is tried again."""
+    site, cluster = shared_site, f"denied-{kind}"
+    site.add(cluster)
+    site.until("the cluster to be known", lambda: site.backup(cluster).get("nextScheduledBackup"))
+    denied = site.proxy.answer(Match(method="GET", resource=kind), 403, times=3)
+    assert site.proxy.expire_watches(Match(resource=kind)) == 1
+    assert denied.reached.wait(30)
+    site.node.decide(site.namespace, cluster, pod_fates.Hangs())
+    site.ask("please", cluster)
+    site.until("the run to be under way", lambda: under_way(site, cluster), seconds=60)
+    site.node.decide(site.namespace, cluster, pod_fates.Succeeds())
+    site.until_settled(cluster)
+    assert faults_in(site, cluster) == {}
+    assert operator.running
+
+
 def is_about(event: dict[str, Any], beginning: str) -> bool:
     """Whether a watch event is about an object whose name begins so."""
     name: str = event["object"]["metadata"].get("name", "")
