@@ -21,8 +21,10 @@ GROUP = ("openbao.org", "v1alpha1")
 WATCH_SECONDS = 300
 #: A watch that gives nothing for so long, bookmarks included, is dead. Those come each minute.
 SILENT_SECONDS = 90.0
-#: How long objects of one kind wait for the one before to be taken in.
+#: How many objects of a kind are taken in at once, and how long the task of each waits for more of
+#: the same object, in seconds. Others wait for it: a second would make ten thousand take minutes.
 WORKERS = 50
+LINGER = 0.01
 PAGE = 500
 
 
@@ -31,6 +33,19 @@ class _Forever:
 
     def __iter__(self) -> Iterator[float]:
         return chain((0.5, 1.0, 2.0), repeat(5.0))
+
+
+class _NoMemory(kopf.DiffBaseStorage):
+    """What an object was before is kept elsewhere: kopf need not copy each one to compare it."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
 
 
 def settings_for(namespaces: Sequence[str]) -> kopf.OperatorSettings:
@@ -47,7 +62,8 @@ def settings_for(namespaces: Sequence[str]) -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _Forever()
     settings.queueing.worker_limit = WORKERS
-    settings.queueing.idle_timeout = 1.0
+    settings.queueing.idle_timeout = LINGER
+    settings.persistence.diffbase_storage = _NoMemory()
     settings.peering.standalone = True
     settings.peering.clusterwide = not namespaces
     return settings
