@@ -7,9 +7,10 @@ import signal
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes_asyncio.client import Configuration
 
 from bao_backup.adapters.kubernetes.api import KubernetesApi
+from bao_backup.adapters.kubernetes.connection import open_client
 from bao_backup.adapters.kubernetes.lease import Lease
 from bao_backup.adapters.kubernetes.options import JobOptions
 from bao_backup.adapters.kubernetes.run_watch import RunWatch
@@ -130,7 +131,7 @@ class KubernetesManager:
     async def run(self) -> None:
         """Manage until SIGTERM or SIGINT. Runs are Jobs: they go on, and are found again."""
         self._log.take_in("kopf", "kubernetes_asyncio", "aiohttp", "asyncio")
-        async with ApiClient(self._configuration) as client:
+        async with open_client(self._configuration) as client:
             api = KubernetesApi(client)
             try:
                 while not self._stop.is_set():

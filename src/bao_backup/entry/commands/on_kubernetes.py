@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import click
-from kubernetes_asyncio.client import ApiClient
 
 from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, Json, KubernetesApi
-from bao_backup.adapters.kubernetes.connection import connect
+from bao_backup.adapters.kubernetes.connection import connect, open_client
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
 from bao_backup.adapters.kubernetes.names import TRIGGER
 from bao_backup.adapters.local.events import EventRow
@@ -121,7 +120,7 @@ def _told(body: Json) -> EventRow:
 
 def _with_api(reach: Reach, ask: Callable[[KubernetesApi], Awaitable[T]]) -> T:
     async def call() -> T:
-        async with ApiClient(await connect(reach.kubeconfig, reach.context)) as client:
+        async with open_client(await connect(reach.kubeconfig, reach.context)) as client:
             return await ask(KubernetesApi(client))
 
     return asyncio.run(call())
