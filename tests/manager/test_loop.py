@@ -180,6 +180,26 @@ def test_longer_pauses(stage: Stage) -> None:
     stage.run(play, uid)
 
 
+def test_looks_are_spread(stage: Stage) -> None:
+    """With nothing to do each cluster is looked at every 5 minutes at least, but not all of them at once."""
+    uids = [stage.put(f"bao-{number:02}") for number in range(40)]
+    bursts = []
+
+    async def play(manager: Manager) -> None:
+        await until(lambda: set(stage.runtime.asked) == set(uids))
+        await until(partial(went_round, manager, manager.rounds + 3))
+        stage.runtime.asked.clear()
+        for _ in range(20):
+            seen = len(stage.runtime.asked)
+            stage.clock.time += timedelta(seconds=15)
+            await until(partial(went_round, manager, manager.rounds + 3))
+            bursts.append(len(stage.runtime.asked) - seen)
+
+    stage.run(play, *uids, rest=0.005)
+    assert set(stage.runtime.asked) == set(uids)
+    assert max(bursts) <= len(uids) / 4
+
+
 def test_slow_server(stage: Stage) -> None:
     """A server that does not answer keeps no other cluster waiting, and the loop goes round."""
     slow, quick = stage.put("slow"), stage.put("quick")

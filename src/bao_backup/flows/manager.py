@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from zlib import crc32
 
 from bao_backup.core.errors import BaoBackupError, InternalError
 from bao_backup.core.wake import WakeTimes
 from bao_backup.flows.manage import reconcile
 from bao_backup.ports import Clock, Runtime
 
-#: Every cluster is looked at so often even when nothing is said to have happened.
+#: Every cluster is looked at so often at least, even when nothing is said to have happened.
 LOOK_AGAIN = timedelta(minutes=5)
 #: Never sooner than this by itself, whatever the decision says.
 SOONEST = timedelta(milliseconds=50)
@@ -162,7 +163,8 @@ class Manager:
             self._complain(uid, wrapped)
         else:
             self._pauses.pop(uid, None)
-            return max(min(wake, now + LOOK_AGAIN), now + SOONEST) if wake else now + LOOK_AGAIN
+            again = now + _rest_of(uid)
+            return max(min(wake, again), now + SOONEST) if wake else again
         pause = self._pauses.get(uid, FIRST_PAUSE)
         self._pauses[uid] = min(pause * 2, LONGEST_PAUSE)
         return self._clock.now() + pause
@@ -176,3 +178,11 @@ class Manager:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
+
+
+def _rest_of(uid: str) -> timedelta:
+    """From half of LOOK_AGAIN to all of it, for each cluster its own.
+
+    So the looks at thousands, which began all at once, soon come one by one, and no slot waits for them.
+    """
+    return LOOK_AGAIN * (0.5 + crc32(uid.encode()) / 2**33)
