@@ -103,6 +103,21 @@ def test_a_manager_that_starts_anew_looks_once() -> None:
     assert site.ensure(of(), of()) == LOOKED_AT
 
 
+def test_what_is_empty_need_not_be_there() -> None:
+    """The API server stores nothing for it: that nobody may come in is no rule, not one that is empty."""
+    site = Site()
+    site.ensure(of())
+    assert POLICY is not None
+    assert POLICY["spec"]["ingress"] == []
+    stored = site.server.find(NETWORK_POLICIES, NAMESPACE, POLICY["metadata"]["name"])
+    assert stored is not None
+    kept = {name: value for name, value in stored["spec"].items() if name != "ingress"}
+    site.server.put(NETWORK_POLICIES, stored | {"spec": kept})
+    assert site.ensure(of()) == LOOKED_AT
+    site.server.put(NETWORK_POLICIES, stored | {"spec": kept | {"ingress": [{}]}})
+    assert site.ensure(of()) == [*LOOKED_AT, ("PATCH", "networkpolicies")]
+
+
 def test_what_differs_is_corrected() -> None:
     """When the document changed, and when somebody else changed what is ours; additions stay."""
     site = Site()

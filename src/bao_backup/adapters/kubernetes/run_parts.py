@@ -61,10 +61,15 @@ class RunParts:
 
 
 def _holds(known: Any, wanted: Any) -> bool:
-    """Whether all of `wanted` is in `known`; others may have added to it."""
+    """Whether all of `wanted` is in `known`; others may have added to it.
+
+    The API server stores nothing for what is empty.
+    """
     if isinstance(wanted, dict):
-        return isinstance(known, dict) and all(_holds(known.get(k), v) for k, v in wanted.items())
+        there = {} if known is None else known
+        return isinstance(there, dict) and all(_holds(there.get(k), v) for k, v in wanted.items())
     if isinstance(wanted, list):
-        same = isinstance(known, list) and len(known) == len(wanted)
-        return same and all(_holds(k, w) for k, w in zip(known, wanted, strict=True))
+        there = [] if known is None else known
+        same = isinstance(there, list) and len(there) == len(wanted)
+        return same and all(_holds(k, w) for k, w in zip(there, wanted, strict=True))
     return bool(known == wanted)
