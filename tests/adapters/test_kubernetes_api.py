@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -291,6 +292,30 @@ def test_an_answer_that_is_no_object(body: bytes) -> None:
         return web.Response(body=body)
 
     assert type(failing(broken)) is KubernetesUnreachableError
+
+
+@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="Python 3.12 reads nothing deeper than 1,500")
+def test_a_deep_answer_is_read() -> None:
+    """Somebody's document may be nested as deep as the API server takes it."""
+
+    async def nested(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=b'{"spec": ' + b'{"a":' * 9_000 + b"1" + b"}" * 9_001)
+
+    async def whole() -> Json:
+        async with served(nested) as url, client_of(url) as api:
+            return await api.get(LEASES, "vault", "a")
+
+    assert list(asyncio.run(whole())) == ["spec"]
+
+
+def test_an_answer_that_is_too_deep() -> None:
+    """It is an error like others, and nothing breaks."""
+
+    async def nested(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(body=b'{"spec": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_001)
+
+    error = failing(nested)
+    assert (type(error), error.why) == (KubernetesUnreachableError, "what it answered is nested too deep")
 
 
 def test_a_dropped_connection() -> None:

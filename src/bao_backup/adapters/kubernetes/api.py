@@ -6,6 +6,7 @@ generated models are left out: they take most of the time and memory, and prune 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -31,6 +32,9 @@ Json = dict[str, Any]
 TIMEOUT = 30.0
 PAGE = 500
 LONGEST_ANSWER = 400
+#: The API server takes JSON that is nested 10,000 deep. Python alone gives up at 1,000, and one such
+#: document would hide all others.
+DEEPEST = 12_000
 
 #: group and version of each kind's path; "" is the core group.
 CLUSTERS = ("openbao.org/v1alpha1", "openbaoclusters")
@@ -63,6 +67,7 @@ class KubernetesApi:
     def __init__(self, client: ApiClient, *, timeout: float = TIMEOUT) -> None:
         self._client = client
         self._timeout = timeout
+        sys.setrecursionlimit(max(DEEPEST, sys.getrecursionlimit()))
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Json:
         """One object."""
@@ -125,6 +130,8 @@ class KubernetesApi:
         except aiohttp.ClientResponseError as error:
             # The library's error has the request's headers in it, with the token.
             raise KubernetesUnreachableError(doing, self._why(error)) from None
+        except RecursionError:
+            raise KubernetesUnreachableError(doing, "what it answered is nested too deep") from None
         except (TimeoutError, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
             raise KubernetesUnreachableError(doing, self._why(error)) from error
 
