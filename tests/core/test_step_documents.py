@@ -139,17 +139,22 @@ def test_a_run_that_ends_while_the_document_is_wrong_counts() -> None:
 
 
 def test_nothing_starts_by_a_document_that_is_wrong() -> None:
-    """Not even a run whose start was lost; it starts when the document is right."""
+    """Not even a run whose start was lost: it ends, without its lock, and its slot is tried again after."""
     world = World(schedule="0 2 * * *")
     world.lost = (StartRun,)
     world.until(at("02:00"))
     world.lost = ()
     world.edit(verify="Twice")
+    world.until(at("02:04"))
+    assert world.status.attempt is not None
+    assert world.status.attempt.under_way
     world.until(at("02:10"))
     assert not world.started
+    assert world.lock is None
+    assert world.status.last_failure_reason == "InvalidDocument"
     world.edit(verify="Head")
-    world.settle()
-    assert world.names == ["backup-prod-20261122-020000"]
+    world.until(at("02:12"))
+    assert world.names == ["backup-prod-20261122-020000-r2"]
 
 
 def test_an_attempt_that_never_began_ends_with_the_wish_for_backups() -> None:

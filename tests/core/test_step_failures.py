@@ -195,7 +195,7 @@ def test_a_run_that_is_nowhere_when_its_slot_is_over_is_a_failure() -> None:
     assert world.names == ["backup-prod-20261122-030000"]
     assert world.status.consecutive_failures == 2
     assert world.told("BackupFailed") == [
-        "RunLost: the run backup-prod-20261122-010000 is nowhere to be found, and its slot is over"
+        "RunLost: the run backup-prod-20261122-010000 is nowhere to be found, and its time is over"
     ]
 
 
