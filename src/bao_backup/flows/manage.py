@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from msgspec.structs import replace
 
-from bao_backup.core.observed import AskHealth, ClearTrigger, Decision, Emit, ForgetRun, Observed, StartRun
+from bao_backup.core.errors import BaoBackupError
+from bao_backup.core.observed import (
+    Action,
+    AskHealth,
+    ClearTrigger,
+    Decision,
+    Emit,
+    ForgetRun,
+    Observed,
+    StartRun,
+)
 from bao_backup.core.step import step
 from bao_backup.ports import Clock, Runtime
 
@@ -27,19 +38,30 @@ async def reconcile(runtime: Runtime, clock: Clock, uid: str) -> datetime | None
         decision = step(observed, clock.now())
     if _changes(observed, decision) and not await runtime.save(uid, version, decision.status, decision.lock):
         return clock.now()
-    for action in decision.actions:
-        match action:
-            case StartRun():
-                await runtime.start(uid, action)
-            case ForgetRun():
-                await runtime.forget(uid, action)
-            case ClearTrigger():
-                await runtime.clear_trigger(uid, action)
-            case Emit():
-                await runtime.emit(uid, action)
-            case AskHealth():
-                pass  # answered above
+    await _carry_out(runtime, uid, decision.actions)
     return decision.wake
+
+
+async def _carry_out(runtime: Runtime, uid: str, actions: Iterable[Action]) -> None:
+    """Each of them, though one fails: what cannot be tidied up must not keep a run from starting."""
+    failure: BaoBackupError | None = None
+    for action in actions:
+        try:
+            match action:
+                case StartRun():
+                    await runtime.start(uid, action)
+                case ForgetRun():
+                    await runtime.forget(uid, action)
+                case ClearTrigger():
+                    await runtime.clear_trigger(uid, action)
+                case Emit():
+                    await runtime.emit(uid, action)
+                case AskHealth():
+                    pass  # answered already
+        except BaoBackupError as error:
+            failure = failure or error
+    if failure is not None:
+        raise failure
 
 
 def _changes(observed: Observed, decision: Decision) -> bool:
