@@ -35,8 +35,7 @@ _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 
 def _values(kind: Any) -> st.SearchStrategy[Any]:
     """All that a field of this type may hold."""
-    if hasattr(kind, "__metadata__"):  # Annotated
-        return _values(kind.__origin__)
+    kind = getattr(kind, "__origin__", kind) if hasattr(kind, "__metadata__") else kind  # Annotated
     if kind is type(None):
         return st.none()
     if typing.get_origin(kind) in (Union, types.UnionType):

@@ -5,11 +5,9 @@ Field names are the existing operator's where it has them; ours are optional add
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from msgspec.structs import replace
 
-from bao_backup.core.model import Trigger, Value
+from bao_backup.core.model import Moment, Trigger, Value
 
 LOCK_HOLDER = "openbaocluster/backup"
 
@@ -20,8 +18,8 @@ class OperationLock(Value, frozen=True, kw_only=True):
     operation: str
     holder: str
     message: str = ""
-    acquired_at: datetime | None = None
-    renewed_at: datetime | None = None
+    acquired_at: Moment | None = None
+    renewed_at: Moment | None = None
 
 
 class Condition(Value, frozen=True, kw_only=True):
@@ -32,14 +30,14 @@ class Condition(Value, frozen=True, kw_only=True):
     status: str
     reason: str
     message: str
-    last_transition_time: datetime
+    last_transition_time: Moment
     observed_generation: int = 0
 
 
 class SuccessfulBackup(Value, frozen=True, kw_only=True):
     """The last backup that was really proven, from its run's own result."""
 
-    time: datetime
+    time: Moment
     key: str
     size: int
     sha256: str
@@ -54,14 +52,14 @@ class Attempt(Value, frozen=True, kw_only=True):
 
     name: str
     key: str
-    slot: datetime
+    slot: Moment
     trigger: Trigger
     number: int = 1
-    accepted: datetime
+    accepted: Moment
     #: A failure of its slot is in `consecutiveFailures` already.
     counted: bool = False
     #: When to try this slot again, after a failure.
-    retry_at: datetime | None = None
+    retry_at: Moment | None = None
     #: Nothing more happens for this slot.
     settled: bool = False
 
@@ -76,13 +74,13 @@ class ObservedSchedule(Value, frozen=True, kw_only=True):
 
     expression: str
     time_zone: str
-    since: datetime
+    since: Moment
 
 
 class Waiting(Value, frozen=True, kw_only=True):
     """A slot (or a person's request) that is due and may not start yet, and why."""
 
-    slot: datetime
+    slot: Moment
     trigger: Trigger = Trigger.SCHEDULED
     reason: str
     message: str
@@ -91,19 +89,19 @@ class Waiting(Value, frozen=True, kw_only=True):
 class BackupStatus(Value, frozen=True, kw_only=True):
     """`status.backup`. Times, sizes and names come from results, never from when somebody looked."""
 
-    last_backup_time: datetime | None = None
-    last_attempt_time: datetime | None = None
+    last_backup_time: Moment | None = None
+    last_attempt_time: Moment | None = None
     #: The slot that was last attempted, or missed: it is not due again.
-    last_attempt_scheduled_time: datetime | None = None
+    last_attempt_scheduled_time: Moment | None = None
     last_backup_size: int = 0
     last_backup_duration: str = ""
     last_backup_name: str = ""
-    next_scheduled_backup: datetime | None = None
+    next_scheduled_backup: Moment | None = None
     consecutive_failures: int = 0
     successful_backups: int = 0
     last_failure_reason: str = ""
     last_failure_message: str = ""
-    last_failure_time: datetime | None = None
+    last_failure_time: Moment | None = None
     last_successful_backup: SuccessfulBackup | None = None
     #: The value that last asked for a manual run.
     last_handled_manual_trigger: str = ""
