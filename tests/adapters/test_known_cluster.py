@@ -102,8 +102,14 @@ def test_without_a_status_there_is_none(status: Any) -> None:
 @given(statuses)
 def test_the_memory_in_an_annotation_wins(status: BackupStatus) -> None:
     """It has all of the status, which may have had no room for some."""
-    there = known(status={"backup": status_as_json(OTHERS)}, annotations={MEMORY: memory_of(status)})
+    there = known(status={"backup": status_as_json(OTHERS)}, annotations={MEMORY: memory_of("u-1", status)})
     assert there.read_status() == to_the_second(status)
+
+
+def test_the_memory_of_another_cluster_is_ignored() -> None:
+    """An annotation is copied with the document, by whoever makes another cluster of it."""
+    copied = {MEMORY: memory_of("another", BackupStatus(successful_backups=7))}
+    assert known(annotations=copied).read_status() == BackupStatus()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from bao_backup.adapters.kubernetes.names import (
     COMPONENT,
     MANAGED_BY,
     OURS,
+    RECORDED,
     label_value,
 )
 from bao_backup.core.errors import InternalError, KubernetesError
@@ -61,6 +62,7 @@ def job(
     of_name: str = "bao",
     done: bool = False,
     kept: int | None = None,
+    recorded: bool = False,
 ) -> Json:
     """One of our Jobs at a version; `of=""`: of another manager."""
     labels = {CLUSTER: label_value(of_name), COMPONENT: "backup", MANAGED_BY: OURS if of else "other"}
@@ -71,7 +73,7 @@ def job(
             "uid": uid,
             "resourceVersion": str(version),
             "labels": labels,
-            "annotations": {CLUSTER_UID: of} if of else {},
+            "annotations": ({CLUSTER_UID: of} if of else {}) | ({RECORDED: "true"} if recorded else {}),
             "managedFields": [{"manager": "x"}],
         },
         "spec": {"template": {"spec": {"containers": [{"name": "backup", "image": "x" * 1000}]}}}
@@ -204,13 +206,26 @@ def test_jobs_are_kept_small() -> None:
     (under_way,) = told.known.jobs.all()
     assert "managedFields" not in under_way["metadata"]
     assert under_way["spec"] == job(1)["spec"]
-    told.known.take_job(job(2, done=True, kept=86400))
+    told.known.take_job(job(2, done=True, kept=600))
+    (not_recorded,) = told.known.jobs.all()
+    assert "template" in not_recorded["spec"], "somebody else may have set a time to live"
+    told.known.take_job(job(3, done=True, kept=86400, recorded=True))
     (forgotten,) = told.known.jobs.all()
     assert forgotten["spec"] == {"ttlSecondsAfterFinished": 86400}
     assert len(msgspec.json.encode(forgotten)) < 500
-    told.known.take_job(job(3, done=True, kept=0, of=""))
+    told.known.take_job(job(4, done=True, kept=0, of=""))
     (of_others,) = told.known.jobs.all()
-    assert of_others["spec"] == job(3, kept=0)["spec"]
+    assert of_others["spec"] == job(4, kept=0)["spec"]
+
+
+def test_what_was_asked_for_just_now_counts_whatever_its_version() -> None:
+    """After a restore of the API server's own data, versions go back; events of older ones still do not."""
+    told = Told()
+    told.known.take_cluster(cluster(1000))
+    told.known.take_cluster(cluster(50))
+    assert told.known.cluster("u-1").version == "1000"
+    told.known.take_cluster(cluster(50), as_it_is=True)
+    assert told.known.cluster("u-1").version == "50"
 
 
 # --- restores ----------------------------------------------------------------------------------

@@ -212,7 +212,7 @@ def test_a_run_on_a_lost_node_is_decided_on() -> None:
 
 
 def test_a_failure_of_one_does_not_keep_the_others_waiting() -> None:
-    """It is an error once; the next look goes on with the next one."""
+    """It is an error, told after all have been looked at."""
     site = Site(active_job(), events=())
 
     async def fail(request: ApiRequest) -> Answer | None:
@@ -226,7 +226,6 @@ def test_a_failure_of_one_does_not_keep_the_others_waiting() -> None:
         site.clock.advance(timedelta(minutes=3).total_seconds())
         with pytest.raises(KubernetesError):
             await site.look()
-        assert await site.look() != []
         assert [each for each in site.server.requests if "controller-uid%3Dj-2" in each.path]
 
     site.run(step)

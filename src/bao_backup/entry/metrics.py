@@ -11,6 +11,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from bao_backup.core.duration import parse_go_duration
+from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.status import BackupStatus
 
 LABELS = ("namespace", "name")
@@ -44,11 +45,7 @@ GAUGES: dict[str, tuple[str, Callable[[ClusterFigures], float | None]]] = {
     ),
     "openbao_backup_last_duration_seconds": (
         "How long the last good backup took.",
-        lambda c: (
-            parse_go_duration(c.status.last_backup_duration).total_seconds()
-            if c.status.last_backup_duration
-            else None
-        ),
+        lambda c: _seconds_of(c.status.last_backup_duration),
     ),
     "openbao_backup_last_size_bytes": (
         "Size of the last good backup.",
@@ -74,6 +71,14 @@ COUNTERS: dict[str, tuple[str, Callable[[ClusterFigures], int]]] = {
     "openbao_backup_failure_total": ("Runs that failed.", lambda c: c.failed),
     "openbao_backup_retention_deleted_total": ("Backups that retention dropped.", lambda c: c.dropped),
 }
+
+
+def _seconds_of(duration: str) -> float | None:
+    """None for one that cannot be read: others may have written it, and others' metrics count on."""
+    try:
+        return parse_go_duration(duration).total_seconds() if duration else None
+    except ConfigurationError:
+        return None
 
 
 def state_of(cluster: ClusterFigures) -> float:

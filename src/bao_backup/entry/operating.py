@@ -34,6 +34,8 @@ LOOK_AFTER_EVERY = 5.0
 #: How long to wait before everything is listed anew, in seconds: several watches are lost at once.
 SETTLE = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+#: A namespace that refused to be listed is asked again after so long, in seconds.
+LIST_AGAIN_AFTER = 60.0
 
 
 class LeaseNames(Value, frozen=True, kw_only=True):
@@ -97,8 +99,10 @@ class KubernetesManager:
         """Whether it manages, or waits to take over, and the API server answers."""
         if self._stop.is_set() or not self.alive():
             return False
-        waits = self._lease is not None and self._lease.trouble is None and bool(self._lease.holder)
-        return self._loop is not None or waits
+        lease, names = self._lease, self._lease_names
+        if self._loop is not None or lease is None or names is None:
+            return self._loop is not None
+        return lease.trouble is None and lease.holder not in {"", names.identity}
 
     @property
     def leads(self) -> bool:
@@ -267,6 +271,8 @@ class KubernetesManager:
                 await run_watch.look()
             except BaoBackupError as error:
                 self._complain("", error)
+            except Exception as error:  # noqa: BLE001 - one run's trouble must not end the manager
+                self._complain("", InternalError.unforeseen("look after the runs", error))
             await asyncio.sleep(LOOK_AFTER_EVERY)
 
     async def _list_again_when_told(self, runtime: KubernetesRuntime) -> None:
@@ -281,10 +287,14 @@ class KubernetesManager:
         pause = FIRST_PAUSE
         while True:
             try:
-                await runtime.begin(self._namespaces or ("",))
+                refused = await runtime.begin(self._namespaces or ("",))
             except KubernetesError as error:
                 self._complain("", error)
             else:
+                for refusal in refused.values():
+                    self._complain("", refusal)
+                if refused:
+                    asyncio.get_running_loop().call_later(LIST_AGAIN_AFTER, self._list_again.set)
                 return
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)

@@ -19,7 +19,7 @@ def event_of(known: KnownCluster, event: Emit, now: datetime) -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{known.name[:50]}.", "namespace": known.namespace},
+        "metadata": {"generateName": f"{known.name[:50].rstrip('-.')}.", "namespace": known.namespace},
         "involvedObject": {
             "apiVersion": "openbao.org/v1alpha1",
             "kind": "OpenBaoCluster",

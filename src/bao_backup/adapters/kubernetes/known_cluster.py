@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import msgspec
@@ -10,10 +11,20 @@ import msgspec
 from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
 from bao_backup.core.errors import DocumentError, Problem
 from bao_backup.core.job_settings import job_problems
-from bao_backup.core.spec import OpenBaoCluster, parse_cluster
+from bao_backup.core.model import Value
+from bao_backup.core.spec import OpenBaoCluster, parse_cluster, with_status
 from bao_backup.core.status import BackupStatus, OperationLock
 
+#: So many documents are kept as they were read; of all, they would take too much memory.
+JUST_READ = 128
 _FIELDS = msgspec.structs.fields(BackupStatus)
+
+
+class _Memory(Value, frozen=True, kw_only=True):
+    """The annotation `MEMORY`."""
+
+    uid: str
+    status: BackupStatus
 
 
 class KnownCluster(NamedTuple):
@@ -56,30 +67,16 @@ class KnownCluster(NamedTuple):
 
     def read_document(self) -> tuple[OpenBaoCluster | None, tuple[Problem, ...]]:
         """The document, or what is wrong with it, or with it on Kubernetes."""
-        document = {
-            "apiVersion": "openbao.org/v1alpha1",
-            "kind": "OpenBaoCluster",
-            "metadata": {
-                "name": self.name,
-                "namespace": self.namespace,
-                "uid": self.uid,
-                "generation": self.generation,
-            },
-            "spec": msgspec.json.decode(self.spec),
-            "status": self.raw_status(),
-        }
-        try:
-            read = parse_cluster(document, strict=False)
-        except DocumentError as error:
-            return None, error.problems
-        problems = job_problems(read)
-        return (None, problems) if problems else (read, ())
+        read, problems = _read_spec(self.namespace, self.name, self.uid, self.generation, self.spec)
+        return with_status(read, self.raw_status()) if read else None, problems
 
     def read_status(self) -> BackupStatus:
         """What the manager remembers: from the annotation where there is one, else from the status."""
         if self.memory:
             try:
-                return msgspec.json.decode(self.memory, type=BackupStatus)
+                memory = msgspec.json.decode(self.memory, type=_Memory)
+                if memory.uid == self.uid:
+                    return memory.status
             except (msgspec.MsgspecError, RecursionError):
                 pass  # somebody changed it: the status still says what people see
         backup = self.raw_status().get("backup")
@@ -94,6 +91,25 @@ class KnownCluster(NamedTuple):
             return msgspec.convert(lock, OperationLock)
         except msgspec.ValidationError:
             return OperationLock(operation="unknown", holder="unknown", message="its form is not known")
+
+
+@lru_cache(maxsize=JUST_READ)
+def _read_spec(
+    namespace: str, name: str, uid: str, generation: int, spec: bytes
+) -> tuple[OpenBaoCluster | None, tuple[Problem, ...]]:
+    """The document without its status: while a run starts or ends, it is read several times."""
+    document = {
+        "apiVersion": "openbao.org/v1alpha1",
+        "kind": "OpenBaoCluster",
+        "metadata": {"name": name, "namespace": namespace, "uid": uid, "generation": generation},
+        "spec": msgspec.json.decode(spec),
+    }
+    try:
+        read = parse_cluster(document, strict=False)
+    except DocumentError as error:
+        return None, error.problems
+    problems = job_problems(read)
+    return (None, problems) if problems else (read, ())
 
 
 def is_newer(version: str, known: str) -> bool:

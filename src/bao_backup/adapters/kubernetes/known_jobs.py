@@ -7,7 +7,7 @@ from typing import Any
 
 from bao_backup.adapters.kubernetes.api import Json
 from bao_backup.adapters.kubernetes.known_cluster import is_newer
-from bao_backup.adapters.kubernetes.names import CLUSTER, CLUSTER_UID, label_value
+from bao_backup.adapters.kubernetes.names import CLUSTER, CLUSTER_UID, RECORDED, label_value
 from bao_backup.adapters.kubernetes.outcome import is_finished, is_ours
 
 #: Only what the selector lets through is seen: backups of any manager.
@@ -65,8 +65,8 @@ def cluster_uid(job: Mapping[str, Any]) -> str:
 
 
 def is_forgotten(job: Mapping[str, Any]) -> bool:
-    """Whether its end is in the status: only then it gets its time to live."""
-    return is_ours(job) and is_finished(job) and job["spec"].get("ttlSecondsAfterFinished") is not None
+    """Whether its end is in the status. Its time to live says nothing: others may have set one."""
+    return is_ours(job) and is_finished(job) and RECORDED in (job["metadata"].get("annotations") or {})
 
 
 def finished_at(job: Mapping[str, Any]) -> str:
@@ -83,7 +83,7 @@ def _small(body: Mapping[str, Any]) -> Json:
     """Without what nobody looks at; of a Job that is over and done with, hardly more than its name."""
     if is_forgotten(body):
         kept = ("name", "namespace", "uid", "resourceVersion", "labels", "annotations")
-        spec = {"ttlSecondsAfterFinished": body["spec"]["ttlSecondsAfterFinished"]}
+        spec = {"ttlSecondsAfterFinished": body["spec"].get("ttlSecondsAfterFinished")}
         metadata = {name: body["metadata"][name] for name in kept if name in body["metadata"]}
         return {"metadata": metadata, "spec": spec, "status": {"conditions": body["status"]["conditions"]}}
     return dict(body) | {"metadata": {k: v for k, v in body["metadata"].items() if k != "managedFields"}}

@@ -6,7 +6,7 @@ what was deleted while nobody watched. Events go on coming while it lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,7 +15,12 @@ from bao_backup.adapters.kubernetes.known_cluster import KnownCluster, is_newer
 from bao_backup.adapters.kubernetes.known_jobs import SELECTOR, KnownJobs, cluster_uid
 from bao_backup.adapters.kubernetes.known_restores import KnownRestores, Place
 from bao_backup.adapters.kubernetes.names import CLUSTER, label_value
-from bao_backup.core.errors import InternalError, KubernetesMissingError
+from bao_backup.core.errors import (
+    InternalError,
+    KubernetesDeniedError,
+    KubernetesError,
+    KubernetesMissingError,
+)
 
 
 class KnownObjects:
@@ -50,13 +55,17 @@ class KnownObjects:
 
     # --- what happens --------------------------------------------------------------------------
 
-    def take_cluster(self, body: Mapping[str, Any], *, by_us: bool = False) -> None:
-        """A cluster is there, or was changed; nobody is told of what we changed ourselves."""
+    def take_cluster(self, body: Mapping[str, Any], *, by_us: bool = False, as_it_is: bool = False) -> None:
+        """A cluster is there, or was changed; nobody is told of what we changed ourselves.
+
+        With `as_it_is` it was asked for just now, and counts whatever its version: after a restore of
+        the API server's own data, versions go back.
+        """
         new = KnownCluster.of(body)
         old = self.clusters.get(new.uid)
         place = (new.namespace, label_value(new.name))
         before = old or self.clusters.get(self._uids.get(place, ""))
-        if before is not None and not is_newer(new.version, before.version):
+        if before is not None and not as_it_is and not is_newer(new.version, before.version):
             return
         if old is None and by_us:
             return  # deleted before the answer to our write came
@@ -91,16 +100,17 @@ class KnownObjects:
         else:
             self._tell_places(self._restores.take(body))
 
-    async def take_all(self, api: KubernetesApi, namespaces: Iterable[str]) -> None:
+    async def take_all(self, api: KubernetesApi, namespaces: Sequence[str]) -> dict[str, KubernetesError]:
         """List everything anew; what was known before and is not there any more is dropped.
 
-        Without the kind of restores there are none; without clusters' kind this fails, as it must.
+        Without the kind of restores there are none. Gives the namespaces in which nothing could be
+        listed, and why: the others' clusters are managed all the same. Raises where that is all of them.
         """
         clusters, restores = set(self.clusters), self._restores.uids()
         jobs = {job["metadata"]["uid"]: job for job in self.jobs.all()}
         self._deleted = set()
         try:
-            there = await self._list(api, namespaces)
+            there, refused = await self._list(api, namespaces)
         finally:
             self._deleted = None
         for uid in clusters - there:
@@ -109,10 +119,14 @@ class KnownObjects:
             self.drop_job(jobs[uid])
         for uid in restores - there:
             self._tell_places(self._restores.drop(uid))
+        return refused
 
-    async def _list(self, api: KubernetesApi, namespaces: Iterable[str]) -> set[str]:
-        """The uids of all that is there, taken in."""
+    async def _list(
+        self, api: KubernetesApi, namespaces: Sequence[str]
+    ) -> tuple[set[str], dict[str, KubernetesError]]:
+        """The uids of all that is there, taken in; and what each namespace refused."""
         there: set[str] = set()
+        refused: dict[str, KubernetesError] = {}
 
         def see(body: Mapping[str, Any], take: Callable[[Mapping[str, Any]], None]) -> None:
             uid = body["metadata"]["uid"]
@@ -121,14 +135,19 @@ class KnownObjects:
                 take(body)
 
         for namespace in namespaces:
-            async for body in api.list(CLUSTERS, namespace):
-                see(body, self.take_cluster)
-            with suppress(KubernetesMissingError):
-                async for body in api.list(RESTORES, namespace):
-                    see(body, self.take_restore)
-            async for body in api.list(JOBS, namespace, labelSelector=SELECTOR):
-                see(body, self.take_job)
-        return there
+            try:
+                async for body in api.list(CLUSTERS, namespace):
+                    see(body, self.take_cluster)
+                with suppress(KubernetesMissingError):
+                    async for body in api.list(RESTORES, namespace):
+                        see(body, self.take_restore)
+                async for body in api.list(JOBS, namespace, labelSelector=SELECTOR):
+                    see(body, self.take_job)
+            except (KubernetesDeniedError, KubernetesMissingError) as error:
+                refused[namespace] = error
+                if len(refused) == len(namespaces):
+                    raise
+        return there, refused
 
     # --- the rest ------------------------------------------------------------------------------
 

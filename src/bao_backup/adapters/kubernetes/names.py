@@ -32,6 +32,8 @@ CLUSTER_NAME = "openbao.org/cluster-name"
 CLUSTER_UID = "openbao.org/cluster-uid"
 SLOT = "openbao.org/slot"
 TRY = "openbao.org/try"
+#: Annotation of a Job of ours that is over, and whose result is in the status.
+RECORDED = "openbao.org/result-recorded"
 #: Annotation of a Job that the manager ended since its pod could not start: "REASON: MESSAGE".
 ENDED_BECAUSE = "openbao.org/ended-because"
 

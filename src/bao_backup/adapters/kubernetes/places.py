@@ -38,7 +38,7 @@ class Places:
         else:
             self._waiting.discard(uid)
         if status.attempt is not None and status.attempt.under_way:
-            if not self.are_left_for(uid):
+            if uid not in self._taken and not self.are_left_for(uid):
                 return False
             self._taken.add(uid)
         else:

@@ -10,7 +10,7 @@ from bao_backup.adapters.kubernetes.names import ENDED_BECAUSE
 from bao_backup.adapters.kubernetes.outcome import could_not_start, hung, is_finished, needs_pods
 from bao_backup.adapters.kubernetes.reasons import ended_because
 from bao_backup.adapters.kubernetes.runtime import KubernetesRuntime
-from bao_backup.core.errors import KubernetesMissingError
+from bao_backup.core.errors import BaoBackupError, KubernetesMissingError
 from bao_backup.ports import Clock
 
 #: How often a run is looked at that gives cause to, and any that is under way at all, in seconds.
@@ -47,17 +47,24 @@ class RunWatch:
         uids = {job["metadata"]["uid"] for job in under_way}
         self._looked = {uid: at for uid, at in self._looked.items() if uid in uids}
         self._read = {uid: at for uid, at in self._read.items() if uid in uids}
-        now = self._clock.monotonic()
+        failure: BaoBackupError | None = None
         for job in under_way:
-            uid = job["metadata"]["uid"]
-            if now - self._read.setdefault(uid, now) >= READ_AGAIN_EVERY:
-                self._read[uid] = now
-                await self._read_again(job)
-            elif (
-                needs_pods(job, self._clock.now()) and now - self._looked.get(uid, -LOOK_EVERY) >= LOOK_EVERY
-            ):
-                self._looked[uid] = now
-                await self._look_at(job)
+            try:
+                await self._look_after(job, self._clock.monotonic())
+            except BaoBackupError as error:
+                failure = failure or error  # the others are looked at all the same
+        if failure is not None:
+            raise failure
+
+    async def _look_after(self, job: Json, now: float) -> None:
+        uid = job["metadata"]["uid"]
+        looked = self._looked.get(uid, -LOOK_EVERY)
+        if now - self._read.setdefault(uid, now) >= READ_AGAIN_EVERY:
+            self._read[uid] = now
+            await self._read_again(job)
+        elif needs_pods(job, self._clock.now()) and now - looked >= LOOK_EVERY:
+            self._looked[uid] = now
+            await self._look_at(job)
 
     async def _look_at(self, job: Json) -> None:
         pods, events = await self._runtime.look_at(job)

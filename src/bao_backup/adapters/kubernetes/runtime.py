@@ -12,7 +12,7 @@ from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
 from bao_backup.adapters.kubernetes.known_jobs import cluster_uid, finished_at, is_forgotten
 from bao_backup.adapters.kubernetes.known_objects import KnownObjects
 from bao_backup.adapters.kubernetes.manifests import run_objects
-from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
+from bao_backup.adapters.kubernetes.names import MEMORY, RECORDED, TRIGGER
 from bao_backup.adapters.kubernetes.options import JobOptions
 from bao_backup.adapters.kubernetes.outcome import created_pods, is_finished, needs_pods, run_of
 from bao_backup.adapters.kubernetes.places import Places
@@ -87,11 +87,12 @@ class KubernetesRuntime:
         self._refused: dict[str, dict[str, Run]] = {}
         self.counted: dict[str, Counted] = {}
 
-    async def begin(self, namespaces: Sequence[str]) -> None:
-        """See all that there is, of which this manager has seen nothing begin."""
-        await self.known.take_all(self._api, namespaces)
+    async def begin(self, namespaces: Sequence[str]) -> dict[str, KubernetesError]:
+        """See all that there is, of which this manager has seen nothing begin; as `take_all`."""
+        refused = await self.known.take_all(self._api, namespaces)
         for known in self.known.clusters.values():
             self._places.see(known.uid, known.read_status())
+        return refused
 
     # --- what the port promises ----------------------------------------------------------------
 
@@ -126,11 +127,14 @@ class KubernetesRuntime:
         try:
             known = await self._patch_status(known, status, lock)
             await self._remember(known, status)
-        except KubernetesConflictError:
-            await self._look_again(known)
-            return False
         except KubernetesMissingError:
             self.known.drop_cluster({"metadata": {"uid": uid}})
+            return False
+        except KubernetesError as error:
+            self._places.settle(uid, known.read_status())
+            if not isinstance(error, KubernetesConflictError):
+                raise
+            await self._look_again(known)
             return False
         return True
 
@@ -238,9 +242,12 @@ class KubernetesRuntime:
         self._changed(uid)
 
     async def _live_on(self, job: Json, seconds: int) -> None:
-        """Let Kubernetes remove the Job so long after its end."""
+        """Note that its end is in the status, and let Kubernetes remove the Job so long after it."""
         metadata = job["metadata"]
-        change = {"spec": {"ttlSecondsAfterFinished": seconds}}
+        change = {
+            "metadata": {"annotations": {RECORDED: "true"}},
+            "spec": {"ttlSecondsAfterFinished": seconds},
+        }
         with suppress(KubernetesMissingError):
             body = await self._api.patch(JOBS, metadata["namespace"], metadata["name"], change)
             self.known.take_job(body, by_us=True)
@@ -254,7 +261,7 @@ class KubernetesRuntime:
         over = [job for job in self.known.jobs.of(known.namespace, known.name) if is_forgotten(job)]
         over.sort(key=finished_at, reverse=True)
         for job in over[keep:]:
-            if job["spec"]["ttlSecondsAfterFinished"]:
+            if job["spec"]["ttlSecondsAfterFinished"] != 0:
                 await self._live_on(job, 0)
 
     def _count(self, uid: str, run: Run | None) -> None:
@@ -287,7 +294,7 @@ class KubernetesRuntime:
 
     async def _remember(self, known: KnownCluster, status: BackupStatus) -> None:
         """Where the status has no room for all of it, an annotation has: written after the status."""
-        memory = memory_of(status) if self._lacking else ""
+        memory = memory_of(known.uid, status) if self._lacking else ""
         if memory != known.memory:
             self.known.take_cluster(await self._annotate(known, {MEMORY: memory or None}), by_us=True)
 
@@ -298,7 +305,8 @@ class KubernetesRuntime:
     async def _look_again(self, known: KnownCluster) -> None:
         """Somebody changed the object, and the event of it may be long in coming."""
         try:
-            self.known.take_cluster(await self._api.get(CLUSTERS, known.namespace, known.name))
+            body = await self._api.get(CLUSTERS, known.namespace, known.name)
+            self.known.take_cluster(body, as_it_is=True)
         except KubernetesMissingError:
             self.known.drop_cluster({"metadata": {"uid": known.uid}})
 

@@ -30,9 +30,12 @@ def status_as_json(status: BackupStatus) -> Json:
     return {"consecutiveFailures": 0} | found
 
 
-def memory_of(status: BackupStatus) -> str:
-    """The whole status as one text: what an annotation holds where the status has no room for it."""
-    return msgspec.json.encode(_plain(status)).decode()
+def memory_of(uid: str, status: BackupStatus) -> str:
+    """The whole status as one text: what an annotation holds where the status has no room for it.
+
+    It names its cluster: an annotation is copied with the document, by whoever makes another of it.
+    """
+    return msgspec.json.encode({"uid": uid, "status": _plain(status)}).decode()
 
 
 def backup_patch(raw: Mapping[str, Any], status: BackupStatus, lacking: AbstractSet[str]) -> Json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, repeat
-from typing import Any, cast
+from typing import Any
 
 import kopf
 from kubernetes_asyncio.client import Configuration
@@ -81,29 +81,34 @@ def handlers_for(
             meanwhile is not told.
     """
     registry = kopf.OperatorRegistry()
-    first_listed: set[str] = set()
+    listed: set[str] = set()
 
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
         return await connection_info(configuration)
 
-    async def see_cluster(event: Mapping[str, Any], **_: Any) -> None:
-        body = _body(event)
+    def see(event: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+        """The object, and whether it is gone."""
+        body: Mapping[str, Any] = event["object"]
+        uid = body["metadata"]["uid"]
         if event["type"] == "DELETED":
-            first_listed.discard(body["metadata"]["uid"])
-            known.drop_cluster(body)
-            return
-        if event["type"] is None:
-            uid = body["metadata"]["uid"]
-            if uid in first_listed:
+            listed.discard(uid)
+        elif event["type"] is None:
+            if uid in listed:
                 listed_again()
-            first_listed.add(uid)
-        known.take_cluster(body)
+            listed.add(uid)
+        return body, event["type"] == "DELETED"
+
+    async def see_cluster(event: Mapping[str, Any], **_: Any) -> None:
+        body, gone = see(event)
+        (known.drop_cluster if gone else known.take_cluster)(body)
 
     async def see_restore(event: Mapping[str, Any], **_: Any) -> None:
-        known.take_restore(_body(event), gone=event["type"] == "DELETED")
+        body, gone = see(event)
+        known.take_restore(body, gone=gone)
 
     async def see_job(event: Mapping[str, Any], **_: Any) -> None:
-        (known.drop_job if event["type"] == "DELETED" else known.take_job)(_body(event))
+        body, gone = see(event)
+        (known.drop_job if gone else known.take_job)(body)
 
     kopf.on.login(registry=registry)(log_in)
     kopf.on.event(*GROUP, "openbaoclusters", registry=registry)(see_cluster)
@@ -143,7 +148,3 @@ async def connection_info(configuration: Configuration) -> kopf.ConnectionInfo:
         private_key_path=configuration.key_file,
         proxy_url=configuration.proxy,
     )
-
-
-def _body(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", event["object"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, Json, Kubernete
 from bao_backup.adapters.kubernetes.connection import connect, open_client
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
 from bao_backup.adapters.kubernetes.names import TRIGGER
+from bao_backup.adapters.kubernetes.reasons import REASONS
 from bao_backup.adapters.local.events import EventRow
 from bao_backup.core.errors import (
     BaoBackupError,
@@ -21,6 +23,7 @@ from bao_backup.core.errors import (
     DeadlineError,
     InternalError,
     KubernetesMissingError,
+    KubernetesUnreachableError,
 )
 from bao_backup.core.status import Attempt, BackupStatus
 from bao_backup.entry.reach import Reach
@@ -77,7 +80,8 @@ async def _wait(api: KubernetesApi, place: tuple[str, str], value: str, seconds:
     ours: Attempt | None = None
     status = BackupStatus()
     while time.monotonic() < end:
-        status = KnownCluster.of(await api.get(CLUSTERS, *place)).read_status()
+        with suppress(KubernetesUnreachableError):  # it was asked for, and goes on without us
+            status = KnownCluster.of(await api.get(CLUSTERS, *place)).read_status()
         attempt = status.attempt
         if ours is None and status.last_handled_manual_trigger == value:
             ours = attempt
@@ -101,7 +105,9 @@ def _tell_end(status: BackupStatus, ours: Attempt) -> int:
 
 
 def exit_code_of(reason: str) -> int:
-    """The exit code of the error type with this reason; of what Kubernetes did to a run, 8."""
+    """The exit code of the error type with this reason, or of what Kubernetes did to a run; else 8."""
+    if reason in REASONS:
+        return REASONS[reason].exit_code
     types = [BaoBackupError]
     while types:
         kind = types.pop()
