@@ -181,7 +181,12 @@ def parse_cluster(document: Mapping[str, object], *, strict: bool) -> OpenBaoClu
     """
     strict_below = ("spec.backup", "spec.connection") if strict else ()
     cluster = read_document(OpenBaoCluster, document, strict_below)
-    return replace(cluster, status=_read_status(document.get("status")))
+    return with_status(cluster, document.get("status"))
+
+
+def with_status(cluster: OpenBaoCluster, status: object) -> OpenBaoCluster:
+    """The document with this as its status, which is never wrong: what cannot be read is passed over."""
+    return replace(cluster, status=_read_status(status))
 
 
 def _read_status(status: object) -> ClusterStatus:
