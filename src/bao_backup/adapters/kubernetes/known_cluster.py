@@ -11,12 +11,20 @@ import msgspec
 from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
 from bao_backup.core.errors import DocumentError, Problem
 from bao_backup.core.job_settings import job_problems
+from bao_backup.core.model import Value
 from bao_backup.core.spec import OpenBaoCluster, parse_cluster, with_status
 from bao_backup.core.status import BackupStatus, OperationLock
 
 #: So many documents are kept as they were read; of all, they would take too much memory.
 JUST_READ = 128
 _FIELDS = msgspec.structs.fields(BackupStatus)
+
+
+class _Memory(Value, frozen=True, kw_only=True):
+    """The annotation `MEMORY`."""
+
+    uid: str
+    status: BackupStatus
 
 
 class KnownCluster(NamedTuple):
@@ -66,7 +74,9 @@ class KnownCluster(NamedTuple):
         """What the manager remembers: from the annotation where there is one, else from the status."""
         if self.memory:
             try:
-                return msgspec.json.decode(self.memory, type=BackupStatus)
+                memory = msgspec.json.decode(self.memory, type=_Memory)
+                if memory.uid == self.uid:
+                    return memory.status
             except (msgspec.MsgspecError, RecursionError):
                 pass  # somebody changed it: the status still says what people see
         backup = self.raw_status().get("backup")
