@@ -134,6 +134,15 @@ def test_what_differs_is_corrected() -> None:
     assert site.account()["metadata"]["annotations"] == {"note": "b", "example.com/role": "backup"}
 
 
+def test_an_identity_that_is_not_wanted_any_more_is_taken_away() -> None:
+    """Else its role would still be taken on, before what the document says now."""
+    site = Site()
+    site.ensure(of())
+    site.change_account(annotations={"note": "b", "eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/old"})
+    assert ("PATCH", "serviceaccounts") in site.ensure(of())
+    assert site.account()["metadata"]["annotations"] == {"note": "b"}
+
+
 @pytest.mark.parametrize("labels", [{}, {MANAGED_BY: "other"}, None])
 def test_another_ones_is_left_alone(labels: Json | None) -> None:
     """The runs use it as it is."""

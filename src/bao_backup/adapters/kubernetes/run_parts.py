@@ -19,6 +19,13 @@ from bao_backup.adapters.kubernetes.names import MANAGED_BY, OURS
 from bao_backup.core.errors import KubernetesConflictError
 from bao_backup.ports import Clock
 
+#: Annotations of a ServiceAccount by which a cloud gives its pods an identity.
+IDENTITIES = (
+    "eks.amazonaws.com/role-arn",
+    "iam.gke.io/gcp-service-account",
+    "azure.workload.identity/client-id",
+    "azure.workload.identity/tenant-id",
+)
 #: So long they are believed to be there still, in seconds: somebody may remove them.
 BELIEVED_FOR = 3600.0
 
@@ -56,8 +63,16 @@ class RunParts:
         except KubernetesConflictError:
             name = body["metadata"]["name"]
             known = await self._api.get(kind, namespace, name)
-            if not _holds(known, body) and (known["metadata"].get("labels") or {}).get(MANAGED_BY) == OURS:
-                await self._api.patch(kind, namespace, name, body)
+            wanted = _without_other_identities(body) if kind == SERVICE_ACCOUNTS else body
+            if not _holds(known, wanted) and (known["metadata"].get("labels") or {}).get(MANAGED_BY) == OURS:
+                await self._api.patch(kind, namespace, name, wanted)
+
+
+def _without_other_identities(body: Json) -> Json:
+    """With each cloud identity's annotation taken away that the document does not ask for (any more)."""
+    metadata = body["metadata"]
+    annotations = dict.fromkeys(IDENTITIES) | (metadata.get("annotations") or {})
+    return body | {"metadata": metadata | {"annotations": annotations}}
 
 
 def _holds(known: Any, wanted: Any) -> bool:

@@ -32,7 +32,7 @@ Examples:
   bao-backup status
   bao-backup status --events 20
   bao-backup status --state /var/lib/bao-backup --output json
-  bao-backup status --kubernetes
+  bao-backup status --kubernetes --namespace team-a
 """
 TRIGGER_EPILOG = """\b
 Examples:
@@ -60,14 +60,19 @@ class Seen(NamedTuple):
 @output_option
 @verbose_option
 @click.option("--events", type=click.IntRange(1, 200), help="Also the newest N events of each cluster.")
-def status_command(*, state: Path, reach: Reach | None, output: str, events: int | None) -> None:
+@click.option(
+    "--namespace", "namespaces", multiple=True, metavar="NAME", help="Only of this one; repeatable."
+)
+def status_command(
+    *, state: Path, reach: Reach | None, output: str, events: int | None, namespaces: tuple[str, ...]
+) -> None:
     """Show what the manager knows: last backup, failures, what is under way, the next slot."""
     running, complaints = None, tuple[str, ...]()
     if reach is not None:
-        clusters = _seen_on_kubernetes(reach, events or 0)
+        clusters = _seen_on_kubernetes(reach, namespaces, events or 0)
     else:
         with closing(open_state(state)) as database:
-            clusters, complaints = _seen_here(database, events or 0), database.complaints()
+            clusters, complaints = _seen_here(database, namespaces, events or 0), database.complaints()
         running = manager_runs(state)
     if output == "json":
         about = {} if running is None else {"managerRuns": running}
@@ -86,7 +91,7 @@ def status_command(*, state: Path, reach: Reach | None, output: str, events: int
         click.echo(f"no manager runs with {state}: this is what it last knew", err=True)
 
 
-def _seen_here(database: Database, most: int) -> list[Seen]:
+def _seen_here(database: Database, namespaces: tuple[str, ...], most: int) -> list[Seen]:
     events = Events(database)
     return [
         Seen(
@@ -98,10 +103,11 @@ def _seen_here(database: Database, most: int) -> list[Seen]:
             events.newest(row.uid, most) if most else [],
         )
         for row in Clusters(database).present()
+        if not namespaces or row.namespace in namespaces
     ]
 
 
-def _seen_on_kubernetes(reach: Reach, most: int) -> list[Seen]:
+def _seen_on_kubernetes(reach: Reach, namespaces: tuple[str, ...], most: int) -> list[Seen]:
     there = load("bao_backup.entry.commands.on_kubernetes")
     return [
         Seen(
@@ -112,7 +118,7 @@ def _seen_on_kubernetes(reach: Reach, most: int) -> list[Seen]:
             known.read_lock(),
             there.events(reach, known, most) if most else [],
         )
-        for known in there.clusters(reach)
+        for known in there.clusters(reach, namespaces)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -33,11 +33,16 @@ T = TypeVar("T")
 WAIT_STEP = 1.0
 
 
-def clusters(reach: Reach) -> list[KnownCluster]:
-    """All clusters that the kubeconfig's account may see, by namespace and name."""
+def clusters(reach: Reach, namespaces: Sequence[str]) -> list[KnownCluster]:
+    """The clusters of these namespaces, or of all, by namespace and name."""
 
     async def ask(api: KubernetesApi) -> list[KnownCluster]:
-        return sorted([KnownCluster.of(body) async for body in api.list(CLUSTERS)])
+        found = [
+            KnownCluster.of(body)
+            for namespace in namespaces or ("",)
+            async for body in api.list(CLUSTERS, namespace)
+        ]
+        return sorted(found)
 
     return _with_api(reach, ask)
 
