@@ -329,6 +329,22 @@ def test_named_namespaces_are_listed_one_by_one() -> None:
     assert {each.namespace for each in server.requests} == {"vault", "empty"}
 
 
+@pytest.mark.parametrize("code", [403, 404])
+def test_a_namespace_that_refuses_keeps_no_other_from_being_managed(code: int) -> None:
+    """It was deleted, and its Role with it. Where all refuse, that is an error."""
+    server, told = filled(), Told()
+
+    async def refuse(request: ApiRequest) -> tuple[int, Json] | None:
+        return (code, failure(code)) if request.namespace == "gone" else None
+
+    server.befall = refuse
+    refused = with_api(server, lambda api: told.known.take_all(api, ("gone", "vault")))
+    assert list(refused) == ["gone"]
+    assert set(told.clusters()) == {"u-1", "u-2"}
+    with pytest.raises(KubernetesError):
+        take_all(told, server, ("gone",))
+
+
 def test_what_is_gone_is_dropped() -> None:
     """Though nobody saw it go; and what is still there is no news."""
     server, told = filled(), Told()

@@ -52,6 +52,16 @@ def test_a_place_is_had_once() -> None:
     assert told.places.settle("b", RUNS)
 
 
+def test_a_lower_limit_stops_no_run_that_has_its_place() -> None:
+    """Both go on, and what is to be written of them can be."""
+    told = Told(1)
+    told.places.see("a", RUNS)
+    told.places.see("b", RUNS)
+    assert told.places.settle("a", RUNS)
+    assert told.places.settle("b", RUNS)
+    assert not told.places.settle("c", RUNS)
+
+
 @pytest.mark.parametrize("end", [NOTHING, OVER, TO_RETRY, WAITS_ELSE])
 def test_the_end_of_a_run_is_told_to_those_who_wait(end: BackupStatus) -> None:
     """To all of them, since the first may not want it any more; and once."""

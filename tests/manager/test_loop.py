@@ -14,9 +14,9 @@ from tests.manager.site import SELDOM, Site
 
 from bao_backup.adapters.development import DevelopmentCluster, DevelopmentServer
 from bao_backup.adapters.memory_runtime import MemoryRuntime
-from bao_backup.core.errors import BaoBackupError, InternalError
+from bao_backup.core.errors import BaoBackupError, InternalError, KubernetesDeniedError
 from bao_backup.core.model import Outcome, Result
-from bao_backup.core.observed import Health, Observed
+from bao_backup.core.observed import ClearTrigger, Health, Observed
 from bao_backup.core.spec import parse_cluster
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.flows.manager import Manager
@@ -45,6 +45,7 @@ class Faulty(MemoryRuntime):
     def __init__(self, clock: SetClock, health: Callable[[str], Health] | None = None) -> None:
         super().__init__(clock, health)
         self.unobservable: dict[str, Exception] = {}
+        self.unclearable = False
         self.conflicts = 0
         self.saves = 0
         self.asked: list[str] = []
@@ -55,6 +56,11 @@ class Faulty(MemoryRuntime):
         if uid in self.unobservable:
             raise self.unobservable[uid]
         return await super().observe(uid)
+
+    async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:
+        if self.unclearable:
+            raise KubernetesDeniedError("clear the request", "an admission policy forbids it")
+        await super().clear_trigger(uid, request)
 
     async def ask_health(self, uid: str) -> Health:
         if uid in self.slow:
@@ -154,6 +160,20 @@ def test_surprise(stage: Stage) -> None:
     assert error.exit_code == 8
     assert "RuntimeError" in error.message
     assert "s3cret" not in error.message
+
+
+def test_what_cannot_be_tidied_up(stage: Stage) -> None:
+    """A request that cannot be cleared does not keep its run from starting; the failure is told."""
+    uid = stage.put("one")
+    stage.runtime.ask(uid, "now")
+    stage.runtime.unclearable = True
+
+    async def play(_: Manager) -> None:
+        await until(lambda: stage.runtime.started and stage.complaints)
+
+    stage.run(play, uid)
+    assert [started for started, _ in stage.runtime.started] == [uid]
+    assert stage.complaints[0][1].reason == "KubernetesDenied"
 
 
 def test_longer_pauses(stage: Stage) -> None:

@@ -25,7 +25,9 @@ from bao_backup.core.from_document import settings_from_document
 from bao_backup.core.observed import ForgetRun, Health, RunState, StartRun
 from bao_backup.core.settings import to_environment
 from bao_backup.core.spec import OpenBaoCluster
+from bao_backup.core.status import BackupStatus
 from bao_backup.entry.logs import Log
+from bao_backup.entry.metrics import ClusterFigures, exposition
 from bao_backup.entry.serving import figures_of
 from bao_backup.entry.web import serving_web
 
@@ -83,6 +85,24 @@ def test_metrics_of_a_newer_version(tmp_path: Path) -> None:
         status, body = get(f"http://{address}/metrics")
     assert status == 500
     assert "newer" in body
+
+
+def test_metrics_of_an_odd_status() -> None:
+    """A duration that somebody else wrote is left out; everything else is told."""
+    odd = ClusterFigures(
+        namespace="a",
+        name="odd",
+        status=BackupStatus(last_backup_duration="2 minutes", successful_backups=1),
+        succeeded=1,
+        failed=0,
+        dropped=0,
+    )
+    told = exposition(
+        lambda: [odd, odd._replace(name="other", status=BackupStatus(last_backup_duration="5s"))]
+    )
+    assert b'openbao_backup_last_duration_seconds{name="other",namespace="a"} 5.0' in told
+    assert b'openbao_backup_last_duration_seconds{name="odd"' not in told
+    assert b'openbao_backup_success_total{name="odd",namespace="a"} 1.0' in told
 
 
 def test_port_in_use(tmp_path: Path) -> None:
