@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from tests.harness.azurite import ACCOUNT, KEY, Azurite
+from tests.harness.gcs import FakeGcs
+from tests.harness.gcs_identities import AccountKey
 from tests.harness.minio import Minio
 
 from bao_backup.adapters.memory_store import FaultyStore, MemoryStore
@@ -29,6 +31,8 @@ class Place:
     credentials: Mapping[str, str] = field(default_factory=dict)
     #: How many objects make a long list here.
     many: int = 10_050
+    #: How many leftovers of a killed upload `hidden` can see.
+    leaves: int = 1
     #: How one of them is made where that is quicker than by the port.
     make: Callable[[str], object] | None = None
 
@@ -95,6 +99,24 @@ def in_azurite(request: pytest.FixtureRequest) -> Place:
     )
 
 
+def in_fake_gcs(request: pytest.FixtureRequest) -> Place:
+    """A bucket of a real fake-gcs-server. Uploads under way cannot be listed, there as at Google."""
+    server: FakeGcs = request.getfixturevalue("fake_gcs")
+    bucket: str = request.getfixturevalue("gcs_bucket")
+    settings = StoreSettings(provider="gcs", bucket=bucket, endpoint=server.url, part_size=5 * 1024 * 1024)
+    credentials = {"credentials.json": AccountKey().file}
+    return Place(
+        open_store(settings, credentials),
+        store_traits("gcs"),
+        list,
+        settings,
+        credentials,
+        many=2_050,
+        leaves=0,
+        make=lambda key: server.put(bucket, key, b""),
+    )
+
+
 def s3_credentials(minio: Minio) -> dict[str, str]:
     """The root's, as a Secret holds them."""
     keys = minio.root.keys
@@ -107,4 +129,5 @@ STORES = [
     pytest.param(in_folder, id="file"),
     pytest.param(in_minio, id="s3", marks=pytest.mark.servers),
     pytest.param(in_azurite, id="azure", marks=pytest.mark.servers),
+    pytest.param(in_fake_gcs, id="gcs", marks=pytest.mark.servers),
 ]

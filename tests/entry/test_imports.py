@@ -15,6 +15,8 @@ UNUSED = {
     "bao_backup.adapters.local",
     "bao_backup.adapters.stores.azure",
     "bao_backup.adapters.stores.azure_identity",
+    "bao_backup.adapters.stores.gcs",
+    "bao_backup.adapters.stores.gcs_identity",
     "bao_backup.adapters.stores.s3_services",
     "bao_backup.core.schedule",
     "bao_backup.core.spec",

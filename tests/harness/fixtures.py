@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.harness import build
 from tests.harness.certificates import Authority
+from tests.harness.gcs import FakeGcs
 from tests.harness.identities import OpenIdIssuer
 from tests.harness.minio import Minio, OpenId
 from tests.harness.vault import VaultCluster
@@ -81,6 +82,22 @@ def bucket(minio: Minio, request: pytest.FixtureRequest) -> Iterator[str]:
     if not minio.process.running:
         minio.start()
     minio.root.remove_bucket(name)
+
+
+@pytest.fixture(scope="session")
+def fake_gcs(servers_folder: Path) -> Iterator[FakeGcs]:
+    """A fake-gcs-server."""
+    with FakeGcs(servers_folder / "gcs", build.binary("fake-gcs-server")) as server:
+        yield server
+
+
+@pytest.fixture
+def gcs_bucket(fake_gcs: FakeGcs, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A bucket of this test's own on `fake_gcs`; it is removed with all that is in it."""
+    name = f"test-{abs(hash(request.node.nodeid)):x}"
+    fake_gcs.make_bucket(name)
+    yield name
+    fake_gcs.remove_bucket(name)
 
 
 @pytest.fixture(scope="session", params=SERVERS)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.harness.azurite import ACCOUNT, KEY, Azurite
 from tests.harness.calls import Call, CallFault, CallFaultKind
+from tests.harness.gcs import FakeGcs
+from tests.harness.gcs_identities import AccountKey
 from tests.harness.http_proxy import FaultyProxy
 from tests.harness.vault import VaultCluster
 from tests.servers.places import Place, assert_backup, assert_failed, assert_untouched
@@ -53,16 +55,56 @@ class AzurePlace:
         return self.azurite.root.unfinished(self.container)
 
 
+class GooglePlace:
+    """A bucket of fake-gcs-server."""
+
+    def __init__(self, gcs: FakeGcs, bucket: str) -> None:
+        self.gcs = gcs
+        self.bucket = bucket
+        self.server = gcs.url
+
+    def target(self, site: Site, server: str = "") -> dict[str, Any]:
+        secret = site.secret("google", **{"credentials.json": AccountKey().file})
+        return {
+            "provider": "gcs",
+            "endpoint": server or self.server,
+            "bucket": self.bucket,
+            "gcs": {"project": "test"},
+            "partSize": PART,
+            "credentialsSecretRef": {"name": secret},
+        }
+
+    def wrong_target(self, site: Site) -> dict[str, Any]:
+        """A bucket that is not there."""
+        return {**self.target(site), "bucket": "missing"}
+
+    def visible(self) -> list[str]:
+        return self.gcs.keys_in(self.bucket)
+
+    def read(self, key: str) -> bytes:
+        return self.gcs.get(self.bucket, key)
+
+    def leftovers(self) -> Sequence[object]:
+        """Nobody can list them there."""
+        return []
+
+
+@pytest.fixture
+def gcs(request: pytest.FixtureRequest) -> GooglePlace:
+    """A bucket."""
+    return GooglePlace(request.getfixturevalue("fake_gcs"), request.getfixturevalue("gcs_bucket"))
+
+
 @pytest.fixture
 def azure(request: pytest.FixtureRequest) -> AzurePlace:
     """A container."""
     return AzurePlace(request.getfixturevalue("azurite"), request.getfixturevalue("container"))
 
 
-Cloud = AzurePlace
+Cloud = AzurePlace | GooglePlace
 
 
-@pytest.fixture(params=["azure"])
+@pytest.fixture(params=["azure", "gcs"])
 def cloud(request: pytest.FixtureRequest, witness: Witness) -> Iterator[Cloud]:
     """Each cloud in turn; the witness reads the receipts that are left in it."""
     place: Cloud = request.getfixturevalue(request.param)

@@ -37,6 +37,7 @@ CREDENTIAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "clientId": ("clientId", "AZURE_CLIENT_ID"),
     "tenantId": ("tenantId", "AZURE_TENANT_ID"),
     "clientSecret": ("clientSecret", "AZURE_CLIENT_SECRET"),
+    "credentials.json": ("credentials.json",),
 }
 
 

@@ -25,6 +25,12 @@ def _open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> Stor
     return open_azure(settings, credentials)
 
 
+def _open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> Store:
+    from bao_backup.adapters.stores.gcs import open_gcs  # noqa: PLC0415 - as above
+
+    return open_gcs(settings, credentials)
+
+
 class Kind(NamedTuple):
     """One kind of store: how it is opened, and what it promises beyond the port."""
 
@@ -35,6 +41,7 @@ class Kind(NamedTuple):
 STORES: Mapping[str, Kind] = {
     "azure": Kind(_open_azure, traits.AZURE),
     "file": Kind(open_folder, traits.FILE),
+    "gcs": Kind(_open_gcs, traits.GCS),
     "s3": Kind(open_s3, traits.S3),
 }
 

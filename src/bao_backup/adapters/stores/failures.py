@@ -31,6 +31,8 @@ MAX_DETAILS = 4000
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z]+)</Code>")
+#: Of an answer of Google's in JSON.
+_REASON = re.compile(r'"reason":\s*"([A-Za-z]+)"')
 #: What a signed URL or an answer about signatures holds that nobody else should see.
 _SECRET_QUERY = re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)|sig|token)=[^&\s\"'>]*")
 _SECRET_ELEMENT = re.compile(
@@ -81,7 +83,7 @@ class Translator:
 
     def answered(self, status: int, text: str, verb: str, key: str = "") -> StorageError:
         """Say what an answer of the store means that did not come through the library."""
-        code = _found(_CODE, text)
+        code = _found(_CODE, text) or _found(_REASON, text)
         meaning = BY_CODE.get(code) or _by_status(str(status))
         details = self.redact(text)[:MAX_DETAILS]
         return _error(self.named(verb, key), meaning, str(status), code, details)

@@ -132,8 +132,32 @@ OF_AZURE: Mapping[str, Meaning] = {
     "ServerBusy": _THROTTLED,
 }
 
+#: <Code> and `reason` of an answer of Google's (Cloud Storage documentation, "HTTP status and error codes"
+#: of the XML and of the JSON API). The latter is asked for uploads alone: what is not found is the bucket.
+OF_GOOGLE: Mapping[str, Meaning] = {
+    "AuthenticationRequired": _LOGIN,
+    "authError": _LOGIN,
+    "required": _LOGIN,
+    "accessNotConfigured": Meaning(errors.StorageDeniedError, "the project's storage API is switched off"),
+    "accountDisabled": _DENIED,
+    "forbidden": _DENIED,
+    "insufficientPermissions": _DENIED,
+    "objectUnderActiveHold": _DENIED,
+    "retentionPolicyNotMet": _DENIED,
+    "UserProjectAccountProblem": _DENIED,
+    "UserProjectMissing": _DENIED,
+    "notFound": _NO_BUCKET,
+    "conditionNotMet": _CHANGED,
+    "backendError": UNAVAILABLE,
+    "internalError": UNAVAILABLE,
+    "rateLimitExceeded": _THROTTLED,
+    "userRateLimitExceeded": _THROTTLED,
+    "quotaExceeded": _FULL,
+    "uploadTooLarge": Meaning(StorageError, "the object is larger than the store takes"),
+}
+
 #: No code means one thing to one store and another to the next.
-BY_CODE: Mapping[str, Meaning] = {**OF_S3, **OF_AZURE}
+BY_CODE: Mapping[str, Meaning] = {**OF_S3, **OF_AZURE, **OF_GOOGLE}
 
 #: Classes of the library, and of Python where it raises those. None: the message has to say.
 BY_CLASS: Mapping[type[BaseException], Meaning | None] = {

@@ -5,8 +5,11 @@ from __future__ import annotations
 import ssl
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from email.message import Message
 from http.client import HTTPException
 from socket import gaierror
+from types import MappingProxyType
 from typing import NamedTuple
 
 from bao_backup.core.errors import (
@@ -25,6 +28,8 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    #: By their names in lower case.
+    headers: Mapping[str, str] = MappingProxyType({})
 
     @property
     def text(self) -> str:
@@ -66,7 +71,7 @@ def ask(
     ]
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
-            return Answer(answer.status, bytes(answer.read(LARGEST_ANSWER)))
+            return Answer(answer.status, bytes(answer.read(LARGEST_ANSWER)), _named(answer.headers))
     except urllib.error.HTTPError as error:
         with error:
             return _refused(error, doing)
@@ -76,9 +81,13 @@ def ask(
 
 def _refused(error: urllib.error.HTTPError, doing: str) -> Answer:
     try:
-        return Answer(error.code, error.read(LARGEST_ANSWER))
+        return Answer(error.code, error.read(LARGEST_ANSWER), _named(error.headers))
     except (OSError, HTTPException) as broken:
         raise _no_answer(broken, doing) from broken
+
+
+def _named(headers: Message) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _no_answer(error: Exception, doing: str) -> StorageError:

@@ -10,3 +10,5 @@ S3 = StoreTraits(parts=True)
 #: into a slash, and drops dots at the end of a folder's name or a blob's (Azure Storage documentation,
 #: "Naming and referencing containers, blobs, and metadata").
 AZURE = StoreTraits(parts=True, sweeps=False, aborts=False, refuses=r"\\|\.(?:/|$)")
+#: A resumable upload that nobody finished is seen by nobody, and Google drops it after a week.
+GCS = StoreTraits(sweeps=False)

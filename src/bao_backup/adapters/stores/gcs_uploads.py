@@ -1,0 +1,214 @@
+"""Uploads to Google Cloud Storage by its JSON API: in parts whose number nobody knows before, and at once.
+
+A resumable upload becomes an object when its last part is in, and not before. After a broken
+connection the service is asked how far it has come. Source: Cloud Storage documentation, "Resumable
+uploads" and "Perform resumable uploads".
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from bao_backup.adapters.stores.failures import Translator
+from bao_backup.adapters.stores.gcs_services import Login
+from bao_backup.adapters.stores.plain_http import Answer, ask
+from bao_backup.adapters.stores.retries import patiently
+from bao_backup.core.errors import ObjectExistsError, StorageError, StorageUnavailableError
+from bao_backup.core.storage import StoreSettings
+
+#: All parts but the last are multiples of this many bytes.
+QUANTUM = 256 * 1024
+#: The largest object.
+LARGEST = 5 * 1024**4
+
+_RANGE = re.compile(r"bytes=0-(\d+)")
+
+
+class Made(msgspec.Struct):
+    """An object that has been made, as the service describes it: a few of its fields."""
+
+    generation: str = ""
+    size: str = ""
+
+
+class _Session(NamedTuple):
+    key: str
+    url: str
+
+
+class _Part(NamedTuple):
+    """Some bytes of an object, at an offset; `last`: nothing comes after it."""
+
+    body: bytes
+    offset: int
+    last: bool
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.body)
+
+
+class Uploads:
+    """What is written into one bucket."""
+
+    def __init__(
+        self,
+        url: str,
+        login: Login,
+        translator: Translator,
+        settings: StoreSettings,
+        context: Callable[[], ssl.SSLContext],
+    ) -> None:
+        """`url` is the service's, without a slash at its end."""
+        self._service = url
+        self._login = login
+        self._translator = translator
+        self._settings = settings
+        self._trust = context
+        self._context: ssl.SSLContext | None = None
+
+    def put(self, key: str, chunks: Iterator[bytes]) -> Made:
+        """Upload in parts, with one of them in memory; whatever is raised, nothing becomes visible."""
+        session = patiently(lambda: self._begin(key), self._settings)
+        try:
+            made = None
+            for part in _parts(chunks, max(self._settings.part_size // QUANTUM, 1) * QUANTUM):
+                made = self._send(session, part)
+        except BaseException:
+            # Google drops it in a week anyway, and what has been raised says more.
+            with suppress(StorageError):
+                self._ask("DELETE", session.url, session.key)
+            raise
+        if made is None:
+            raise StorageUnavailableError(self._doing(key), "the store did not say that the object is whole")
+        return made
+
+    def create(self, key: str, body: bytes) -> Made:
+        """Upload at once, if there is no such object: else ObjectExistsError."""
+        url = self._url(f"uploadType=media&ifGenerationMatch=0&name={quote(key, safe='')}")
+        headers = {"Content-Type": "application/octet-stream"}
+
+        def attempt() -> Made:
+            answer = self._ask("POST", url, key, body, headers)
+            if answer.status == 412:
+                raise ObjectExistsError(self._doing(key), f"there is one already ({answer.status})")
+            return self._made(answer, key)
+
+        return patiently(attempt, self._settings)
+
+    def _begin(self, key: str) -> _Session:
+        url = self._url(f"uploadType=resumable&name={quote(key, safe='')}")
+        headers = {
+            "Content-Type": "application/json",
+            "X-Upload-Content-Type": "application/octet-stream",
+        }
+        answer = self._ask("POST", url, key, b"{}", headers)
+        location = answer.headers.get("location", "")
+        if answer.status not in (200, 201):
+            raise self._translator.answered(answer.status, answer.text, "upload", key)
+        if not location:
+            raise StorageError(self._doing(key), "the store does not say where to upload to")
+        # Who knows it may write; and whatever host it names, what is sent is for the configured one.
+        parts = urlsplit(location)
+        self._translator.hide(parts.query)
+        return _Session(key, f"{self._service}{parts.path}?{parts.query}")
+
+    def _send(self, session: _Session, part: _Part) -> Made | None:
+        """Send a part until the service has all of it; of the last one, the object."""
+        at, sure = part.offset, True
+
+        def attempt() -> Made | None:
+            nonlocal at, sure
+            while True:
+                asked, sure = sure, False  # until an answer is here, nobody knows what has come in
+                answer = self._piece(session, part, at) if asked else self._how_far(session)
+                if answer.status in (200, 201):
+                    return self._made(answer, session.key, part.end if part.last else None)
+                before, at = at, self._reached(answer, session, part)
+                sure = True
+                if at == part.end and not part.last:
+                    return None
+                if asked and at == before:
+                    raise StorageUnavailableError(self._doing(session.key), "the store takes no more bytes")
+
+        return patiently(attempt, self._settings)
+
+    def _piece(self, session: _Session, part: _Part, at: int) -> Answer:
+        total = str(part.end) if part.last else "*"
+        extent = f"{at}-{part.end - 1}" if at < part.end else "*"
+        body = part.body[at - part.offset :] if at > part.offset else part.body
+        return self._ask("PUT", session.url, session.key, body, {"Content-Range": f"bytes {extent}/{total}"})
+
+    def _how_far(self, session: _Session) -> Answer:
+        return self._ask("PUT", session.url, session.key, b"", {"Content-Range": "bytes */*"})
+
+    def _reached(self, answer: Answer, session: _Session, part: _Part) -> int:
+        """The byte to go on with. Raises StorageError: the answer says that there is none."""
+        doing = self._doing(session.key)
+        if answer.status in (404, 410):
+            raise StorageUnavailableError(doing, f"the store has dropped the upload ({answer.status})")
+        if answer.status != 308:
+            raise self._translator.answered(answer.status, answer.text, "upload", session.key)
+        match = _RANGE.fullmatch(answer.headers.get("range", ""))
+        reached = int(match.group(1)) + 1 if match else 0
+        if not part.offset <= reached <= part.end:
+            raise StorageError(doing, f"the store has {reached} bytes, and {part.end} were to come")
+        return reached
+
+    def _made(self, answer: Answer, key: str, size: int | None = None) -> Made:
+        if answer.status not in (200, 201):
+            raise self._translator.answered(answer.status, answer.text, "upload", key)
+        try:
+            made = msgspec.json.decode(answer.body, type=Made)
+        except msgspec.MsgspecError as error:
+            raise StorageError(self._doing(key), "the answer describes no object") from error
+        if size is not None and made.size != str(size):
+            why = f"the object has {made.size[:20] or 'no'} bytes, and {size} were sent"
+            raise StorageError(self._doing(key), why)
+        return made
+
+    def _url(self, query: str) -> str:
+        bucket = quote(self._settings.bucket, safe="")
+        return f"{self._service}/upload/storage/v1/b/{bucket}/o?{query}"
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        key: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        if self._context is None and url.startswith("https:"):
+            self._context = self._trust()
+        sent = {"Authorization": f"Bearer {self._login.current().token}", **(headers or {})}
+        request = urllib.request.Request(  # noqa: S310 - the scheme was checked: http or https
+            url, data=body, headers=sent, method=method
+        )
+        return ask(request, self._doing(key), self._settings.request_timeout, self._context)
+
+    def _doing(self, key: str) -> str:
+        return self._translator.named("upload", key)
+
+
+def _parts(chunks: Iterator[bytes], size: int) -> Iterator[_Part]:
+    """Parts of this many bytes; the last one, marked as such, has what is left, nothing perhaps."""
+    waiting: list[bytes] = []
+    offset = length = 0
+    for chunk in chunks:
+        waiting.append(chunk)
+        length += len(chunk)
+        # More than a part has to be there: only then is it not the last.
+        while length > size:
+            whole = b"".join(waiting)
+            yield _Part(whole[:size], offset, last=False)
+            offset, waiting, length = offset + size, [whole[size:]], length - size
+    yield _Part(b"".join(waiting), offset, last=True)

@@ -1,0 +1,194 @@
+"""Resumable uploads of Google Cloud Storage by Google's own rules, which fake-gcs-server does not keep.
+
+It is told what befalls each part. Source: Cloud Storage documentation, "Resumable uploads": what is
+asked and answered, the bytes that are kept, and that a part but the last is a multiple of 256 KiB.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qs, urlsplit
+
+QUANTUM = 256 * 1024
+_EXTENT = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
+
+
+class Befalls(StrEnum):
+    """What befalls a request with bytes of an object."""
+
+    NOTHING = "nothing"
+    #: The first 256 KiB are kept, and the answer says so.
+    TAKES_LITTLE = "takes little"
+    #: All is kept, and the connection ends without an answer.
+    LOSES_ANSWER = "loses its answer"
+    #: The first 512 KiB are kept, and the connection ends.
+    CUTS = "cuts"
+    #: Nothing is kept, and it is too busy.
+    BUSY = "busy"
+    #: The upload is forgotten.
+    FORGETS = "forgets"
+    #: It is answered that nothing more came in.
+    STANDS_STILL = "stands still"
+
+
+@dataclass
+class Upload:
+    """One upload under way."""
+
+    name: str
+    kept: bytearray = field(default_factory=bytearray)
+    #: What the service asserts when it is whole.
+    whole: bool = False
+
+
+class ResumableService:
+    """The service; it serves nothing but uploads, and `head` of an object by the XML API."""
+
+    def __init__(self, *befalls: Befalls) -> None:
+        """`befalls`: each request with bytes in turn; then nothing does."""
+        self.befalls = list(befalls)
+        self.uploads: dict[str, Upload] = {}
+        self.objects: dict[str, bytes] = {}
+        self.aborted: list[str] = []
+        self.asked: list[str] = []
+        #: The values of the header Authorization.
+        self.shown: set[str] = set()
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self._serve(service.begin)
+
+            def do_PUT(self) -> None:
+                self._serve(service.put)
+
+            def do_DELETE(self) -> None:
+                self._serve(service.abort)
+
+            def do_HEAD(self) -> None:
+                self._serve(service.head)
+
+            def _serve(self, answer: Callable[[str, bytes, str], tuple[int, dict[str, str], str]]) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                service.shown.add(self.headers.get("Authorization", ""))
+                service.asked.append(f"{self.command} {self.headers.get('Content-Range', '')}".strip())
+                try:
+                    status, headers, text = answer(self.path, body, self.headers.get("Content-Range", ""))
+                except ConnectionAbortedError:
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    self.close_connection = True
+                    return
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                if "Content-Length" not in headers:
+                    self.send_header("Content-Length", str(len(text.encode())))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(text.encode())
+
+            def log_message(self, *_words: object) -> None:
+                """Nothing on standard error."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True)
+
+    def begin(self, path: str, _body: bytes, _extent: str) -> tuple[int, dict[str, str], str]:
+        """A new upload."""
+        query = parse_qs(urlsplit(path).query)
+        assert query["uploadType"] == ["resumable"], path
+        session = f"session-{len(self.uploads)}"
+        self.uploads[session] = Upload(query["name"][0])
+        return 200, {"Location": f"https://elsewhere.invalid{urlsplit(path).path}?upload_id={session}"}, ""
+
+    def put(self, path: str, body: bytes, extent: str) -> tuple[int, dict[str, str], str]:
+        """Bytes, or the question how many there are."""
+        upload = self.uploads.get(_session(path))
+        if upload is None:
+            return 410, {}, ""
+        match = _EXTENT.fullmatch(extent)
+        assert match, extent
+        first, last, total = match.groups()
+        if first is None and total == "*":
+            return self._answer(upload)
+        if first is not None:
+            assert (int(first), int(last)) == (len(upload.kept), len(upload.kept) + len(body) - 1), extent
+        assert total != "*" or len(body) % QUANTUM == 0, extent
+        return self._take(path, upload, body, total)
+
+    def abort(self, path: str, _body: bytes, _extent: str) -> tuple[int, dict[str, str], str]:
+        """The upload ends without an object."""
+        self.aborted.append(self.uploads.pop(_session(path)).name)
+        return 499, {}, ""
+
+    def head(self, path: str, _body: bytes, _extent: str) -> tuple[int, dict[str, str], str]:
+        """An object's size."""
+        found = self.objects.get(urlsplit(path).path.partition("/bucket/")[2])
+        if found is None:
+            return 404, {}, ""
+        headers = {
+            "Content-Length": str(len(found)),
+            "ETag": '"etag"',
+            "Last-Modified": "Wed, 25 Nov 2026 02:00:00 GMT",
+            "x-goog-generation": "7",
+        }
+        return 200, headers, ""
+
+    def _take(self, path: str, upload: Upload, body: bytes, total: str) -> tuple[int, dict[str, str], str]:
+        befalls = self.befalls.pop(0) if self.befalls else Befalls.NOTHING
+        match befalls:
+            case Befalls.BUSY:
+                return 503, {}, '{"error": {"errors": [{"reason": "backendError"}]}}'
+            case Befalls.FORGETS:
+                del self.uploads[_session(path)]
+                return 410, {}, ""
+            case Befalls.STANDS_STILL:
+                return self._answer(upload)
+            case Befalls.TAKES_LITTLE:
+                body = body[:QUANTUM]
+            case Befalls.CUTS:
+                body = body[: 2 * QUANTUM]
+        upload.kept += body
+        if total != "*" and len(upload.kept) == int(total):
+            upload.whole = True
+            self.objects[upload.name] = bytes(upload.kept)
+        if befalls in (Befalls.LOSES_ANSWER, Befalls.CUTS):
+            raise ConnectionAbortedError
+        return self._answer(upload)
+
+    def _answer(self, upload: Upload) -> tuple[int, dict[str, str], str]:
+        if upload.whole:
+            return (
+                200,
+                {},
+                json.dumps({"name": upload.name, "size": str(len(upload.kept)), "generation": "7"}),
+            )
+        return 308, {"Range": f"bytes=0-{len(upload.kept) - 1}"} if upload.kept else {}, ""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _session(path: str) -> str:
+    return parse_qs(urlsplit(path).query)["upload_id"][0]
