@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,11 +20,15 @@ from tests.harness.minio import Minio
 
 from bench.cases import CASES, FULL, QUICK, Plan
 from bench.contenders import Target
+from bench.operator_scale import LARGE, SMALL, Scale, operator
 from bench.report import Section, document, machine, own_versions, section_text
 from bench.stage import Stage
 from bench.usage import ContenderError, processors_busy
 
 BUCKET = "bench"
+#: The case that needs Kubernetes, and none of the others' servers.
+OPERATOR = "operator"
+NAMES = (*CASES, OPERATOR)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,16 +37,25 @@ def main(arguments: list[str] | None = None) -> int:
     plan = QUICK if options.quick else FULL
     if options.runs:
         plan = msgspec.structs.replace(plan, runs=options.runs)
+    names = options.cases or NAMES
     with tempfile.TemporaryDirectory(prefix="bao-backup-bench-") as name:
         try:
-            sections = _measure(Path(name), options.archives or Path(name) / "archives", plan, options.cases)
+            print(machine(), flush=True)
+            copying = [each for each in names if each != OPERATOR]
+            archives = options.archives or Path(name) / "archives"
+            sections = _measure(Path(name), archives, plan, copying) if copying else []
+            if OPERATOR in names:
+                sections.append(_shown(lambda: operator(Path(name), _scale(options), _say), plan))
         except (HarnessError, ContenderError, subprocess.CalledProcessError) as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
     if options.write:
         flags = (["--quick"] if options.quick else []) + [f"--runs {plan.runs}"]
-        how = " ".join(["python -m bench", *flags, *options.cases])
-        options.write.write_text(document(sections, how, _versions()), encoding="utf-8")
+        sizes = [
+            f"--{each} {getattr(options, each)}" for each in ("clusters", "due") if getattr(options, each)
+        ]
+        how = " ".join(["python -m bench", *flags, *sizes, *options.cases])
+        options.write.write_text(document(sections, how, _versions(names)), encoding="utf-8")
     if options.json:
         options.json.write_bytes(msgspec.json.encode(sections))
     return 0
@@ -48,42 +63,59 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)} (all)")
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(NAMES)} (all)")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it runs, not how fast")
     parser.add_argument("--runs", type=int, help=f"pairs of runs that count ({FULL.runs})")
+    parser.add_argument("--clusters", type=int, help=f"of the case operator ({LARGE.clusters:,})")
+    parser.add_argument("--due", type=int, help="how many of them are due at once (1 of 10)")
     parser.add_argument("--archives", type=Path, help="folder that keeps prepared archives for the next time")
     parser.add_argument("--write", type=Path, metavar="FILE", help="write the page, as docs/benchmarks.md")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.cases if name not in CASES]
+    unknown = [name for name in options.cases if name not in NAMES]
     if unknown:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(CASES)}")
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(NAMES)}")
     return options
 
 
 def _measure(folder: Path, archives: Path, plan: Plan, names: list[str]) -> list[Section]:
     authority = Authority(folder / "authority")
-    sections = []
-    print(machine(), flush=True)
     with Minio(folder / "minio", build.binary("minio", _say)) as minio:
         minio.root.make_bucket(BUCKET)
         stage = Stage(folder, archives, authority, Target(minio, BUCKET), build.binary("rclone", _say), _say)
-        for name in names or CASES:
-            busy = processors_busy(0.5 if plan is QUICK else 5)
-            section = replace(CASES[name](stage, plan), busy=busy)
-            sections.append(section)
-            print(f"\n{section_text(section)}", flush=True)
-    return sections
+        return [_shown(partial(CASES[name], stage, plan), plan) for name in names]
 
 
-def _versions() -> list[str]:
-    tools = [
-        _first_line([str(build.binary("minio")), "--version"]),
-        _first_line([str(build.binary("rclone")), "version"]),
-        _first_line([shutil.which("curl") or "curl", "--version"]),
-        _first_line([str(build.binary("vault")), "version"]),
-    ]
-    return [f"Ours: {own_versions()}", f"Others: {'; '.join(tools)}"]
+def _shown(case: Callable[[], Section], plan: Plan) -> Section:
+    """What the case measured, printed; and how busy the machine was before."""
+    busy = processors_busy(0.5 if plan is QUICK else 5)
+    section = replace(case(), busy=busy)
+    print(f"\n{section_text(section)}", flush=True)
+    return section
+
+
+def _scale(options: argparse.Namespace) -> Scale:
+    scale = SMALL if options.quick else LARGE
+    clusters = options.clusters or scale.clusters
+    due = options.due or (clusters // 10 if options.clusters else scale.due)
+    return Scale(clusters=clusters, due=due, rest=scale.rest)
+
+
+def _versions(names: Sequence[str]) -> list[str]:
+    tools = []
+    if any(name in CASES for name in names):
+        tools += [
+            [str(build.binary("minio")), "--version"],
+            [str(build.binary("rclone")), "version"],
+            [shutil.which("curl") or "curl", "--version"],
+            [str(build.binary("vault")), "version"],
+        ]
+    if OPERATOR in names:
+        tools += [
+            [str(build.binary("kube-apiserver")), "--version"],
+            [str(build.binary("etcd")), "--version"],
+        ]
+    return [f"Ours: {own_versions()}", f"Others: {'; '.join(map(_first_line, tools))}"]
 
 
 def _first_line(command: list[str]) -> str:

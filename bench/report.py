@@ -19,6 +19,8 @@ processors. Figures are medians of the runs; a ratio is the median of the ratios
 user and system time of all programs of a contender, peak memory that of the largest of them.
 Targets that are missed say **no**. Where other programs kept the processors busy, wall times say
 little, and processor times are longer, too."""
+#: Ours, and what decides its speed.
+OURS = ("bao-backup", "obstore", "kopf", "kubernetes_asyncio")
 HEADINGS = ("what", "ours", "peer", "ratio", "target", "met")
 
 
@@ -125,7 +127,7 @@ def cores() -> int:
 
 def own_versions() -> str:
     """Ours and what decides its speed."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("bao-backup", "obstore"))
+    packages = ", ".join(f"{name} {version(name)}" for name in OURS)
     return f"{packages}, Python {platform.python_version()}"
 
 

@@ -99,12 +99,12 @@ def peak(usage: Usage) -> float:
 
 def processors_busy(seconds: float) -> float:
     """How many processors all programs of this machine keep busy, over so many seconds from now."""
-    before = _busy_seconds()
+    before = busy_seconds()
     time.sleep(seconds)
-    return (_busy_seconds() - before) / seconds
+    return (busy_seconds() - before) / seconds
 
 
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
     """Of all processors since the start of the machine: user, nice and system time (proc(5))."""
     first = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0]
     return sum(int(ticks) for ticks in first.split()[1:4]) / os.sysconf("SC_CLK_TCK")

@@ -12,17 +12,27 @@ import pytest
 
 pytestmark = pytest.mark.servers
 
+COPYING = {
+    "replay": "Replayed over TLS into S3",
+    "memory": "Memory",
+    "server": "From a real server",
+    "start": "Start",
+}
 TREE = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """All cases at small sizes: title -> section, and the page."""
-    folder = tmp_path_factory.mktemp("bench")
+    """All cases that copy, at small sizes: title -> section, and the page."""
+    return measured(tmp_path_factory.mktemp("bench"), *COPYING)
+
+
+def measured(folder: Path, *cases: str) -> dict[str, Any]:
+    """What these cases measure at small sizes: title -> section, and the page."""
     figures, page = folder / "figures.json", folder / "page.md"
     command = [sys.executable, "-m", "bench", "--quick", "--json", str(figures), "--write", str(page)]
-    done = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *cases], cwd=TREE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     sections = json.loads(figures.read_bytes())
     return {section["title"]: section for section in sections} | {"page": page.read_text()}
@@ -30,9 +40,8 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_every_case_has_figures(quick: dict[str, Any]) -> None:
     """Each case measured something, beside its peer where it has one, and the page tells all of it."""
-    titles = ["Replayed over TLS into S3", "Memory", "From a real server", "Start"]
-    assert list(quick) == [*titles, "page"]
-    for title in titles:
+    assert list(quick) == [*COPYING.values(), "page"]
+    for title in COPYING.values():
         for row in quick[title]["rows"]:
             assert row["value"] > 0
             assert row["what"] in quick["page"]
@@ -44,9 +53,21 @@ def test_memory_does_not_grow(quick: dict[str, Any]) -> None:
     assert rows["256 MiB"] - rows["64 MiB"] < 24
 
 
+def test_the_operator_at_scale(tmp_path: Path) -> None:
+    """With few clusters, too: nothing is asked at rest, no slot lost or started twice, nothing wrong."""
+    found = measured(tmp_path, "operator")
+    (title,) = set(found) - {"page"}
+    assert title == "The manager on Kubernetes, with 60 clusters"
+    rows = {row["what"]: row for row in found[title]["rows"]}
+    assert all(what in found["page"] for what in rows)
+    wrong = {what: row["value"] for what, row in rows.items() if row["target"] == 0 and row["value"]}
+    assert not wrong
+    assert sum(row["target"] == 0 for row in rows.values()) == 5
+
+
 def test_unknown_case() -> None:
     """A case that does not exist is said to, before anything is started."""
     command = [sys.executable, "-m", "bench", "nonsense"]
     done = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "there are replay, memory, server, start" in done.stderr
+    assert "there are replay, memory, server, start, operator" in done.stderr
