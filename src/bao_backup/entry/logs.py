@@ -13,6 +13,10 @@ from typing import TextIO
 from bao_backup.core.errors import BaoBackupError, one_line
 
 
+#: Seconds within which the same kind of a library's record is told once.
+SAME_AGAIN_AFTER = 60.0
+
+
 class Log:
     """Writes lines to a stream.
 
@@ -60,12 +64,18 @@ class Log:
 
 
 class _Lines(logging.Handler):
-    """A library's record as a line."""
+    """A library's record as a line; of one kind at most one a minute, since some are told at each try."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
         self._log = log
+        self._told: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
+        kind = str(record.msg)
+        if record.created - self._told.get(kind, 0.0) < SAME_AGAIN_AFTER:
+            return
+        self._told = {each: at for each, at in self._told.items() if record.created - at < SAME_AGAIN_AFTER}
+        self._told[kind] = record.created
         # Only its words: what a library adds as a traceback may hold anything.
         self._log.say(record.getMessage(), reason="LibraryError", warning=True)
