@@ -12,7 +12,6 @@ from typing import TextIO
 
 from bao_backup.core.errors import BaoBackupError, one_line
 
-
 #: Seconds within which the same kind of a library's record is told once.
 SAME_AGAIN_AFTER = 60.0
 
