@@ -19,13 +19,16 @@ from tests.harness.http_proxy import FaultyProxy
 from tests.harness.process import free_ports
 
 from bao_backup.adapters.stores import open_store
+from bao_backup.adapters.stores.gcs import INTERFERING
 from bao_backup.core.errors import (
     BucketNotFoundError,
+    ConfigurationError,
     ObjectChangedError,
     StorageDeniedError,
     StorageError,
     StorageLoginError,
     StorageUnavailableError,
+    StorageUntrustedError,
 )
 from bao_backup.core.storage import StoreSettings
 from bao_backup.ports import Store
@@ -128,6 +131,41 @@ def test_federation(authority: Authority, tmp_path: Path, account: bool, token: 
         given = external_account(exchange.url, str(tmp_path / "token"), account=account)
         assert shown({"credentials.json": given, "caCert": ca}) == {f"Bearer {token}"}
         assert len(exchange.asked) == 1 + account
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GOOGLE_SKIP_SIGNATURE", "true"),
+        ("GOOGLE_BUCKET", "another"),
+        ("GOOGLE_BASE_URL", "http://127.0.0.1:9"),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere"),
+    ],
+)
+def test_variables_of_the_library(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the library would read from the environment changes nothing."""
+    monkeypatch.setenv(name, value)
+    (header,) = shown(BY_KEY)
+    assert ACCOUNT.claims(header.removeprefix("Bearer "))
+
+
+@pytest.mark.parametrize("name", INTERFERING)
+def test_variables_that_interfere(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be kept from it is refused, by its name alone."""
+    monkeypatch.setenv(name, "hush")
+    with pytest.raises(ConfigurationError, match=f"{name} is set") as raised:
+        opened("http://127.0.0.1:9", BY_KEY)
+    assert "hush" not in raised.value.message
+
+
+def test_tls(authority: Authority) -> None:
+    """A private CA is trusted when it is given, and only then, unless verification is switched off."""
+    with ResumableService(context=authority.server_context("gcs")) as service:
+        opened(service.url, {**BY_KEY, "caCert": authority.ca_file.read_text()}).put("key", blocks(6))
+        opened(service.url, BY_KEY, insecure_skip_verify=True).put("key", blocks(6))
+        for act in acts(opened(service.url, BY_KEY)):
+            with pytest.raises(StorageUntrustedError):
+                act()
 
 
 def test_renewed_token(monkeypatch: pytest.MonkeyPatch) -> None:

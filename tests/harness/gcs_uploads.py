@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,7 +54,7 @@ class Upload:
 class ResumableService:
     """The service; it serves nothing but uploads, and `head` of an object by the XML API."""
 
-    def __init__(self, *befalls: Befalls) -> None:
+    def __init__(self, *befalls: Befalls, context: ssl.SSLContext | None = None) -> None:
         """`befalls`: each request with bytes in turn; then nothing does."""
         self.befalls = list(befalls)
         self.uploads: dict[str, Upload] = {}
@@ -103,7 +104,9 @@ class ResumableService:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if context is not None:
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True)
 
     def begin(self, path: str, _body: bytes, _extent: str) -> tuple[int, dict[str, str], str]:

@@ -18,6 +18,7 @@ from bao_backup.adapters.stores.connecting import (
     NOBODY,
     checked_authorities,
     client_options,
+    refuse_variables,
     retry_options,
     trusting,
 )
@@ -27,6 +28,9 @@ from bao_backup.adapters.stores.retries import patiently
 from bao_backup.adapters.stores.traits import AZURE
 from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
 from bao_backup.core.storage import StoreSettings, check_kept
+
+#: The library would encrypt with it, and nobody could read the backups without.
+INTERFERING = ("AZURE_ENCRYPTION_KEY",)
 
 
 class Requests(NamedTuple):
@@ -67,6 +71,7 @@ def open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> Cloud
     doing = f"open azure://{settings.account}/{settings.bucket}"
     if not settings.bucket:
         raise ConfigurationError(doing, "neither azure.container nor bucket of spec.backup.target is set")
+    refuse_variables(INTERFERING, os.environ, doing)
     account = choose_account(settings, credentials, os.environ, doing)
     location = f"azure://{account.name}/{settings.bucket}"
     authorities = checked_authorities(
@@ -77,10 +82,16 @@ def open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> Cloud
     with translator.doing("open"):
         store = AzureStore(
             settings.bucket,
-            config={"account_name": account.name, "endpoint": account.url, "msi_endpoint": NOBODY},
+            config={
+                "account_name": account.name,
+                "endpoint": account.url,
+                "msi_endpoint": NOBODY,
+                "use_emulator": False,
+                "skip_signature": False,
+            },
             client_options=client_options(settings, account.url, authorities),
             retry_config=retry_options(settings),
-            # Given this way, no variable of the environment gets mixed in.
+            # Given this way, no credential of the environment gets mixed in.
             credential_provider=login,
         )
     # What is left of a killed upload nobody can list apart or remove; after a week Azure does.

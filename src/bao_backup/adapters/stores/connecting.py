@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -36,6 +37,18 @@ def split_endpoint(endpoint: str, name: str = ENDPOINT) -> SplitResult:
             f"read {name}", "it is not a plain http or https URL", hint="write it as https://host:port"
         )
     return parts
+
+
+def refuse_variables(names: tuple[str, ...], environment: Mapping[str, str], doing: str) -> None:
+    """Variables that the library reads beside what it is given, and that would change what is done.
+
+    Raises ConfigurationError: one of them is set.
+    """
+    for name in names:
+        if environment.get(name):
+            raise ConfigurationError(
+                doing, f"{name} is set, and would interfere", hint="unset it: nothing here reads it"
+            )
 
 
 def client_options(settings: StoreSettings, endpoint: str, authorities: str) -> ClientConfig:

@@ -17,6 +17,7 @@ from bao_backup.adapters.stores.cloud import CloudStore, Place
 from bao_backup.adapters.stores.connecting import (
     checked_authorities,
     client_options,
+    refuse_variables,
     retry_options,
     split_endpoint,
     trusting,
@@ -31,6 +32,8 @@ from bao_backup.core.model import Stored
 from bao_backup.core.storage import StoreSettings
 
 SERVICE = "https://storage.googleapis.com"
+#: The library would look for a key there, and fail where it finds none.
+INTERFERING = ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_SERVICE_ACCOUNT_KEY")
 
 
 class GoogleBucket(CloudStore):
@@ -74,6 +77,7 @@ def open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSt
         raise ConfigurationError(f"open {location}", "spec.backup.target.bucket is empty")
     endpoint = (settings.endpoint or SERVICE).rstrip("/")
     split_endpoint(endpoint)
+    refuse_variables(INTERFERING, os.environ, f"open {location}")
     identity = choose_identity(credentials, os.environ, f"open {location}")
     authorities = checked_authorities(
         credentials.get("caCert", ""), "read caCert beside the storage credentials"
@@ -83,7 +87,7 @@ def open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSt
     with translator.doing("open"):
         store = GCSStore(
             settings.bucket,
-            config={"base_url": endpoint},
+            config={"base_url": endpoint, "skip_signature": False},
             client_options=client_options(settings, endpoint, authorities),
             retry_config=retry_options(settings),
             credential_provider=login,
