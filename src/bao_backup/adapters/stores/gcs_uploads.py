@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import msgspec
 
@@ -118,7 +118,7 @@ class Uploads:
             raise StorageError(self._doing(key), "the store does not say where to upload to")
         # Who knows it may write; and whatever host it names, what is sent is for the configured one.
         parts = urlsplit(location)
-        self._translator.hide(parts.query)
+        self._translator.hide(parts.query, *parse_qs(parts.query).get("upload_id", []))
         return _Session(key, f"{self._service}{parts.path}?{parts.query}")
 
     def _send(self, session: _Session, part: _Part) -> Made | None:
