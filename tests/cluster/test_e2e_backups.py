@@ -131,30 +131,6 @@ def test_each_login(site: NodeSite, method: str) -> None:
     site.proven(method)
 
 
-def test_the_slot(site: NodeSite, slot: datetime) -> None:
-    """The slot becomes a proven backup, and every field of the status is what its receipt says."""
-    site.until("the slot to come", lambda: site.jobs("scheduled"), seconds=120)
-    backup = site.until_over("scheduled")
-    receipt = site.proven("scheduled")
-    at = f"{slot:%Y-%m-%dT%H:%M:%SZ}"
-    (job,) = site.jobs("scheduled")
-    assert job["metadata"]["name"] == f"backup-scheduled-{slot:%Y%m%d-%H%M%S}"
-    assert (receipt["trigger"], receipt["slot"]) == ("Scheduled", at)
-    good = backup["lastSuccessfulBackup"]
-    assert good["raftIndex"] == receipt["snapshot"]["index"]
-    assert good["time"] == backup["lastBackupTime"] == f"{receipt['finished'][:19]}Z"
-    assert good["duration"] == backup["lastBackupDuration"]
-    assert backup["lastAttemptScheduledTime"] == at
-    times = (at, backup["lastAttemptTime"], receipt["started"], receipt["finished"])
-    assert sorted(times, key=datetime.fromisoformat) == list(times)
-    assert backup["nextScheduledBackup"] == f"{slot.replace(year=slot.year + 1):%Y-%m-%dT%H:%M:%SZ}"
-    assert (backup["consecutiveFailures"], backup["successfulBackups"]) == (0, 1)
-    assert backup["observedGeneration"] == site.cluster("scheduled")["metadata"]["generation"]
-    ready = site.condition("scheduled", "BackupReady")
-    assert (ready["status"], ready["reason"]) == ("True", "BackupSucceeded")
-    assert not [name for name in backup if name.startswith("lastFailure")]
-
-
 def test_what_kubectl_shows(site: NodeSite) -> None:
     """The table has the last backup, the failures and the next slot; `-o wide` adds reason and key."""
     backup = site.until_over("on-request")
@@ -273,3 +249,27 @@ def test_retention_while_suspended_and_what_goes_with_the_document(site: NodeSit
 
     site.until("all that the cluster owned to go", lambda: not left(), seconds=60)
     assert site.keys_of("kept") == [second, f"{second}.json"]
+
+
+def test_the_slot(site: NodeSite, slot: datetime) -> None:
+    """The slot becomes a proven backup, and every field of the status is what its receipt says."""
+    site.until("the slot to come", lambda: site.jobs("scheduled"), seconds=120)
+    backup = site.until_over("scheduled")
+    receipt = site.proven("scheduled")
+    at = f"{slot:%Y-%m-%dT%H:%M:%SZ}"
+    (job,) = site.jobs("scheduled")
+    assert job["metadata"]["name"] == f"backup-scheduled-{slot:%Y%m%d-%H%M%S}"
+    assert (receipt["trigger"], receipt["slot"]) == ("Scheduled", at)
+    good = backup["lastSuccessfulBackup"]
+    assert good["raftIndex"] == receipt["snapshot"]["index"]
+    assert good["time"] == backup["lastBackupTime"] == f"{receipt['finished'][:19]}Z"
+    assert good["duration"] == backup["lastBackupDuration"]
+    assert backup["lastAttemptScheduledTime"] == at
+    times = (at, backup["lastAttemptTime"], receipt["started"], receipt["finished"])
+    assert sorted(times, key=datetime.fromisoformat) == list(times)
+    assert backup["nextScheduledBackup"] == f"{slot.replace(year=slot.year + 1):%Y-%m-%dT%H:%M:%SZ}"
+    assert (backup["consecutiveFailures"], backup["successfulBackups"]) == (0, 1)
+    assert backup["observedGeneration"] == site.cluster("scheduled")["metadata"]["generation"]
+    ready = site.condition("scheduled", "BackupReady")
+    assert (ready["status"], ready["reason"]) == ("True", "BackupSucceeded")
+    assert not [name for name in backup if name.startswith("lastFailure")]

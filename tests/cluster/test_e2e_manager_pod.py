@@ -82,9 +82,8 @@ def test_two_are_ready_and_one_decides(node_site: NodeSite, installed: Release) 
         assert [get(node_site, name, path).status for path in ("/healthz", "/readyz")] == [200, 200]
         (status,) = pod["status"]["containerStatuses"]
         assert status["restartCount"] == 0
-    assert {each["sourceIPs"][0] for each in node_site.plane.requests(installed.user)} == {
-        pod["status"]["podIP"] for pod in pods(node_site).values()
-    }
+    asked_from = {each["sourceIPs"][0] for each in node_site.plane.requests(installed.user)}
+    assert {pod["status"]["podIP"] for pod in pods(node_site).values()} <= asked_from
 
 
 @pytest.mark.usefixtures("installed")
