@@ -24,7 +24,12 @@ from bao_backup.adapters.kubernetes.names import (
     RECORDED,
     label_value,
 )
-from bao_backup.core.errors import InternalError, KubernetesError
+from bao_backup.core.errors import (
+    InternalError,
+)
+from bao_backup.core.kubernetes_errors import (
+    KubernetesError,
+)
 
 Json = dict[str, Any]
 LONG = "a-cluster-with-a-name-that-is-longer-than-any-label-may-be-on-kubernetes"

@@ -31,7 +31,7 @@ from bao_backup.adapters.kubernetes.api import (
     path_of,
     translate,
 )
-from bao_backup.core.errors import (
+from bao_backup.core.kubernetes_errors import (
     KubernetesConflictError,
     KubernetesDeniedError,
     KubernetesError,

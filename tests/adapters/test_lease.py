@@ -18,7 +18,11 @@ from tests.harness.api_rules import failure
 
 from bao_backup.adapters.kubernetes.api import LEASES
 from bao_backup.adapters.kubernetes.lease import DURATION, RENEW_WITHIN, Lease
-from bao_backup.core.errors import KubernetesDeniedError, KubernetesError, KubernetesMissingError
+from bao_backup.core.kubernetes_errors import (
+    KubernetesDeniedError,
+    KubernetesError,
+    KubernetesMissingError,
+)
 
 Json = dict[str, Any]
 NAMESPACE, NAME = "bao-backup", "manager"

@@ -18,7 +18,9 @@ from bao_backup.adapters.kubernetes.api import NETWORK_POLICIES, SERVICE_ACCOUNT
 from bao_backup.adapters.kubernetes.manifests import RunObjects
 from bao_backup.adapters.kubernetes.names import MANAGED_BY
 from bao_backup.adapters.kubernetes.run_parts import BELIEVED_FOR, RunParts
-from bao_backup.core.errors import KubernetesError
+from bao_backup.core.kubernetes_errors import (
+    KubernetesError,
+)
 
 Json = dict[str, Any]
 OBJECTS = objects_of("managed")

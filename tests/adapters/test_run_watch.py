@@ -36,7 +36,9 @@ from bao_backup.adapters.kubernetes.options import JobOptions
 from bao_backup.adapters.kubernetes.outcome import is_finished
 from bao_backup.adapters.kubernetes.run_watch import LOOK_EVERY, READ_AGAIN_EVERY, RunWatch
 from bao_backup.adapters.kubernetes.runtime import KubernetesRuntime
-from bao_backup.core.errors import KubernetesError
+from bao_backup.core.kubernetes_errors import (
+    KubernetesError,
+)
 
 Json = dict[str, Any]
 CONTROLLER = {"batch.kubernetes.io/controller-uid": UID}

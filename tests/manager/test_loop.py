@@ -14,7 +14,13 @@ from tests.manager.site import SELDOM, Site
 
 from bao_backup.adapters.development import DevelopmentCluster, DevelopmentServer
 from bao_backup.adapters.memory_runtime import MemoryRuntime
-from bao_backup.core.errors import BaoBackupError, InternalError, KubernetesDeniedError
+from bao_backup.core.errors import (
+    BaoBackupError,
+    InternalError,
+)
+from bao_backup.core.kubernetes_errors import (
+    KubernetesDeniedError,
+)
 from bao_backup.core.model import Outcome, Result
 from bao_backup.core.observed import ClearTrigger, Health, Observed
 from bao_backup.core.spec import parse_cluster

@@ -17,7 +17,13 @@ from bao_backup.adapters.kubernetes.run_watch import RunWatch
 from bao_backup.adapters.kubernetes.runtime import Counted, KubernetesRuntime
 from bao_backup.adapters.kubernetes.watching import watch
 from bao_backup.adapters.system import SystemClock
-from bao_backup.core.errors import BaoBackupError, InternalError, KubernetesError
+from bao_backup.core.errors import (
+    BaoBackupError,
+    InternalError,
+)
+from bao_backup.core.kubernetes_errors import (
+    KubernetesError,
+)
 from bao_backup.core.model import Value
 from bao_backup.core.observed import Emit
 from bao_backup.entry.logs import Log

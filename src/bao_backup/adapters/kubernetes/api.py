@@ -17,13 +17,15 @@ import msgspec
 from kubernetes_asyncio.client import ApiClient, ApiException
 
 from bao_backup.core.errors import (
+    one_line,
+)
+from bao_backup.core.kubernetes_errors import (
     KubernetesConflictError,
     KubernetesDeniedError,
     KubernetesError,
     KubernetesMissingError,
     KubernetesRefusedError,
     KubernetesUnreachableError,
-    one_line,
 )
 
 Json = dict[str, Any]

@@ -17,6 +17,8 @@ from bao_backup.adapters.kubernetes.known_restores import KnownRestores, Place
 from bao_backup.adapters.kubernetes.names import CLUSTER, label_value
 from bao_backup.core.errors import (
     InternalError,
+)
+from bao_backup.core.kubernetes_errors import (
     KubernetesDeniedError,
     KubernetesError,
     KubernetesMissingError,

@@ -10,7 +10,11 @@ import asyncio
 from datetime import UTC, datetime
 
 from bao_backup.adapters.kubernetes.api import LEASES, Json, KubernetesApi
-from bao_backup.core.errors import KubernetesConflictError, KubernetesError, KubernetesMissingError
+from bao_backup.core.kubernetes_errors import (
+    KubernetesConflictError,
+    KubernetesError,
+    KubernetesMissingError,
+)
 from bao_backup.ports import Clock
 
 #: As Kubernetes' own controllers have them, in seconds.

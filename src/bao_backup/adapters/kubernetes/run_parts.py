@@ -16,7 +16,9 @@ from bao_backup.adapters.kubernetes.api import (
 )
 from bao_backup.adapters.kubernetes.manifests import RunObjects
 from bao_backup.adapters.kubernetes.names import MANAGED_BY, OURS
-from bao_backup.core.errors import KubernetesConflictError
+from bao_backup.core.kubernetes_errors import (
+    KubernetesConflictError,
+)
 from bao_backup.ports import Clock
 
 #: Annotations of a ServiceAccount by which a cloud gives its pods an identity.

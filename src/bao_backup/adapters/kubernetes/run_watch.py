@@ -10,7 +10,12 @@ from bao_backup.adapters.kubernetes.names import ENDED_BECAUSE
 from bao_backup.adapters.kubernetes.outcome import could_not_start, hung, is_finished, needs_pods
 from bao_backup.adapters.kubernetes.reasons import ended_because
 from bao_backup.adapters.kubernetes.runtime import KubernetesRuntime
-from bao_backup.core.errors import BaoBackupError, KubernetesMissingError
+from bao_backup.core.errors import (
+    BaoBackupError,
+)
+from bao_backup.core.kubernetes_errors import (
+    KubernetesMissingError,
+)
 from bao_backup.ports import Clock
 
 #: How often a run is looked at that gives cause to, and any that is under way at all, in seconds.

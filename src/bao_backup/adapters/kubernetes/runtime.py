@@ -22,6 +22,8 @@ from bao_backup.core.errors import (
     BaoBackupError,
     DocumentError,
     InternalError,
+)
+from bao_backup.core.kubernetes_errors import (
     KubernetesConflictError,
     KubernetesDeniedError,
     KubernetesError,

@@ -22,6 +22,8 @@ from bao_backup.core.errors import (
     ConfigurationError,
     DeadlineError,
     InternalError,
+)
+from bao_backup.core.kubernetes_errors import (
     KubernetesMissingError,
     KubernetesUnreachableError,
 )
