@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from bao_backup.core.backup_spec import Backup, JobTemplate
 from bao_backup.core.target import Provider
@@ -11,10 +10,7 @@ from bao_backup.core.target import Provider
 #: Volumes of a run's own begin so.
 OWN_VOLUME = "bao-"
 #: Below these a run's own volumes are mounted.
-OWN_FOLDERS = tuple(
-    PurePosixPath(folder)
-    for folder in ("/tmp", "/etc/bao", "/var/run/secrets", "/run/secrets")  # noqa: S108
-)
+OWN_FOLDERS = ("/tmp", "/etc/bao", "/var/run/secrets", "/run/secrets")  # noqa: S108
 #: Variables of a run's own begin so: they are its settings.
 OWN_VARIABLES = ("CLUSTER_", "BACKUP_", "BAO_BACKUP_")
 #: The one of them that only makes a run tell more.
@@ -60,7 +56,7 @@ def _problems(template: JobTemplate, *, with_role: bool) -> Iterator[tuple[str, 
         if not _is_free(mount.get("mountPath")):
             yield (
                 f"volumeMounts[{number}].mountPath",
-                f"expected an absolute path beside {', '.join(map(str, OWN_FOLDERS))}, which the run uses",
+                f"expected an absolute path beside {', '.join(OWN_FOLDERS)}, which the run uses",
             )
 
 
@@ -71,12 +67,23 @@ def _is_name(name: object) -> bool:
 def _is_free(path: object) -> bool:
     if not isinstance(path, str) or not path.startswith("/") or ".." in path.split("/"):
         return False
-    folder = PurePosixPath("/" + path.lstrip("/"))
-    return not any(folder.is_relative_to(own) or own.is_relative_to(folder) for own in OWN_FOLDERS)
+    return not any(_is_within(path, own) or _is_within(own, path) for own in OWN_FOLDERS)
+
+
+def _is_within(path: str, folder: str) -> bool:
+    """Whether the absolute path is the folder, or something in it; slashes count once."""
+    parts, above = _parts(path), _parts(folder)
+    return parts[: len(above)] == above
+
+
+def _parts(path: str) -> list[str]:
+    return [part for part in path.split("/") if part not in {"", "."}]
 
 
 def _is_mounted(path: str, template: JobTemplate) -> bool:
     return any(
-        PurePosixPath(path).is_relative_to(str(mount.get("mountPath", ""))) and not mount.get("readOnly")
+        str(mount.get("mountPath", "")).startswith("/")
+        and _is_within(path, str(mount["mountPath"]))
+        and not mount.get("readOnly")
         for mount in template.volume_mounts
     )
