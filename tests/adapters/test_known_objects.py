@@ -350,6 +350,25 @@ def test_a_namespace_that_refuses_keeps_no_other_from_being_managed(code: int) -
         take_all(told, server, ("gone",))
 
 
+@pytest.mark.parametrize("resource", ["jobs", "openbaorestores", "openbaoclusters"])
+def test_a_cluster_is_known_with_its_jobs_and_restores_or_not_at_all(resource: str) -> None:
+    """Otherwise a run would start beside one that nobody may see."""
+    server, told = filled(), Told()
+    elsewhere = cluster(1, "u-3")
+    elsewhere["metadata"]["namespace"] = "elsewhere"
+    server.put(CLUSTERS, elsewhere)
+    take_all(told, server, ("elsewhere", "vault"))
+
+    async def refuse(request: ApiRequest) -> Answer | None:
+        refused = (request.namespace, request.resource) == ("vault", resource)
+        return (403, failure(403)) if refused else None
+
+    server.befall = refuse
+    for manager in (told, Told()):
+        take_all(manager, server, ("elsewhere", "vault"))
+        assert set(manager.clusters()) == {"u-3"}
+
+
 def test_what_is_gone_is_dropped() -> None:
     """Though nobody saw it go; and what is still there is no news."""
     server, told = filled(), Told()

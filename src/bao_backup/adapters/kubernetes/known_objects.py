@@ -138,13 +138,14 @@ class KnownObjects:
 
         for namespace in namespaces:
             try:
-                async for body in api.list(CLUSTERS, namespace):
-                    see(body, self.take_cluster)
+                # Clusters last: one whose Jobs and restores nobody may see would look as if it had none.
+                async for body in api.list(JOBS, namespace, labelSelector=SELECTOR):
+                    see(body, self.take_job)
                 with suppress(KubernetesMissingError):
                     async for body in api.list(RESTORES, namespace):
                         see(body, self.take_restore)
-                async for body in api.list(JOBS, namespace, labelSelector=SELECTOR):
-                    see(body, self.take_job)
+                async for body in api.list(CLUSTERS, namespace):
+                    see(body, self.take_cluster)
             except (KubernetesDeniedError, KubernetesMissingError) as error:
                 refused[namespace] = error
                 if len(refused) == len(namespaces):
