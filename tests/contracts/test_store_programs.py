@@ -10,6 +10,7 @@ import pytest
 from tests.contracts.asking import KEY, blocks, keys, read
 from tests.contracts.stores import STORES, Place
 from tests.contracts.streaming import start
+from tests.harness.process import wait_until
 
 from bao_backup.adapters.stores import open_store
 
@@ -23,6 +24,8 @@ def killed(place: Place) -> Place:
     with start(place, KEY, 12, hold=True) as program:
         assert program.stdout is not None
         assert program.stdout.readline() == b"held\n"
+        # What is on its way then is not yet there.
+        wait_until("what it leaves", lambda: len(list(place.hidden())) == place.leaves, seconds=20)
         program.kill()
     return place
 
@@ -65,6 +68,7 @@ def test_sweep_beside(place: Place) -> None:
         try:
             assert program.stdout is not None
             assert program.stdout.readline() == b"held\n"
+            wait_until("what it has sent", lambda: len(list(place.hidden())) == place.leaves, seconds=20)
             assert place.store.sweep(KEY.rpartition("/")[0]) == place.store.sweep("") == 0
             assert len(list(place.hidden())) == place.leaves
         finally:
