@@ -227,3 +227,33 @@ def test_named_namespaces(sites: Sites) -> None:
         asked = site.proxy.requests()
         assert {each.namespace for each in asked if each.resource} == {site.namespace, second.namespace}
         assert third.namespace not in operator.metrics()
+
+
+def test_a_named_namespace_that_is_not_there(sites: Sites) -> None:
+    """The others are served all the same; one that loses its rights is served again when it has them back."""
+    site, second = sites.make(), sites.make()
+    rights = site.bind(second.namespace, RIGHTS)
+    namespaces = (site.namespace, second.namespace, "not-there")
+    for each in (site, second):
+        each.add(trigger="please")
+    with site.managed(namespaces=namespaces) as operator:
+        for each in (site, second):
+            each.until_settled()
+        said = operator.said("KubernetesDenied")
+        assert said
+        assert all('in the namespace "not-there"' in message for message in said)
+        site.delete(rights)
+        site.proxy.expire_watches()
+        site.until(
+            "the watches to be refused",
+            lambda: any(second.namespace in m for m in operator.said("KubernetesDenied")),
+        )
+        site.ask("again")
+        site.until_settled(runs=2)
+    site.add("other", trigger="please")
+    with site.managed(namespaces=namespaces):
+        site.until_settled("other")
+        assert faults_in(site, "other") == {}
+        site.bind(second.namespace, RIGHTS)
+        second.ask("again")
+        second.until_settled(runs=2)
