@@ -10,14 +10,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check lint bench fuzz servers format manifests lock clean
+.PHONY: demo test test-servers test-cluster check lint bench fuzz servers format manifests lock clean
 
 demo: $(INSTALLED)
 	@$(BIN)/python -m demo
 
 test: lint servers
 	$(BIN)/pytest -q -m "not servers" -n 2 --dist worksteal
-	$(BIN)/pytest -m servers
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-servers test-cluster
+
+# Beside one another: much of their time is spent waiting.
+test-servers: servers
+	$(BIN)/pytest -q -m servers --ignore tests/cluster
+
+test-cluster: servers
+	$(BIN)/pytest -q -m servers tests/cluster
 
 check: lint
 	$(BIN)/pytest -q -m "not servers and not thorough" -n 2 --dist worksteal
