@@ -263,7 +263,7 @@ def test_half_written(here: Site) -> None:
         (b"a: b: c", "not YAML"),
         (b"\x00\xff\xfe", "not UTF-8"),
         (b"- 1\n- 2\n", "not a mapping"),
-        (b"a: " + b"[" * 5000 + b"]" * 5000, "JSON has no form"),
+        (b"a: " + b"[" * 5000 + b"]" * 5000, "not YAML"),
         (b"a: &a {b: *a}", "JSON has no form"),
         (b"a: !!binary aGk=", "JSON has no form"),
         (b"{1: one, two: 2}", "JSON has no form"),
