@@ -147,10 +147,14 @@ def test_forget(stage: Stage) -> None:
 
 
 def test_forget_what_is_under_way(stage: Stage) -> None:
-    """A run that has not ended is not forgotten."""
+    """A run that has not ended is not forgotten, and its end is observed."""
     stage.do(stage.runtime.start(stage.uid, a_run()))
     stage.do(stage.runtime.forget(stage.uid, ForgetRun(name=a_run().name)))
     assert the_run(stage).state is RunState.UNFINISHED
+    stage.end(a_run(), well=True)
+    result = the_run(stage).result
+    assert result is not None
+    assert result.succeeded
 
 
 def test_forget_what_never_was(stage: Stage) -> None:
