@@ -98,7 +98,7 @@ def _scale(options: argparse.Namespace) -> Scale:
     scale = SMALL if options.quick else LARGE
     clusters = options.clusters or scale.clusters
     due = options.due or (clusters // 10 if options.clusters else scale.due)
-    return Scale(clusters=clusters, due=due, rest=scale.rest)
+    return msgspec.structs.replace(scale, clusters=clusters, due=due)
 
 
 def _versions(names: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 from tests.harness.control_plane import ControlPlane, Part
+from tests.harness.pod_fates import Succeeds
 from tests.harness.process import wait_until
 from tests.harness.stand_in_node import StandInNode
 
@@ -27,19 +28,23 @@ PATIENCE = 600.0
 AT_REST = 0.1
 
 MEANING = """\
-etcd, API server and controller manager are real, and run on the same processors; the pods of runs are
-ended by a stand-in for the node. Half of the clusters have a time zone and a retention, and each of
-a thousand has a schedule of its own. Times are those of the API server's audit log, from the
-start of the manager's process; requests are what that log has of the manager's account. The peer's
-columns are empty: there is none to compare with."""
+etcd, API server and controller manager are real, and run on the same processors; the pods of
+runs are ended by a stand-in for the node, each after 30 s. Half of the clusters have a time zone and
+a retention, and each of a thousand has a schedule of its own. Times are those of the API server's
+audit log, the first from the start of the manager's process on; requests are what that log has of
+the manager's account. There is no peer to compare with."""
 
 
 class Scale(msgspec.Struct, frozen=True, kw_only=True):
-    """How many clusters there are, how many are due at once, and how long rest is watched, in seconds."""
+    """How many clusters there are, and how many are due at once.
+
+    In seconds: how long rest is watched, and how long each run takes.
+    """
 
     clusters: int
     due: int
     rest: float
+    run: float
 
     @property
     def namespaces(self) -> int:
@@ -47,15 +52,15 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.clusters // 100, 3)
 
 
-LARGE = Scale(clusters=10_000, due=1_000, rest=60)
+LARGE = Scale(clusters=10_000, due=1_000, rest=60, run=30)
 #: For the test that the program runs.
-SMALL = Scale(clusters=60, due=20, rest=5)
+SMALL = Scale(clusters=60, due=20, rest=5, run=1)
 
 
 def operator(folder: Path, scale: Scale, say: Callable[[str], None]) -> Section:
     """Start, restart, rest, and many slots in one minute."""
     plane = ControlPlane(folder / "plane", parts=(Part.CONTROLLER_MANAGER,), audit=True)
-    with plane, StandInNode(plane, quick=True):
+    with plane, StandInNode(plane, default=Succeeds(after=scale.run), quick=True):
         return _Round(plane, folder / "manager.log", scale, say).section()
 
 
