@@ -4,136 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.manager.site import SELDOM, Site
+from tests.manager.loop_stage import START, Stage, until, went_round
 
-from bao_backup.adapters.development import DevelopmentCluster, DevelopmentServer
-from bao_backup.adapters.memory_runtime import MemoryRuntime
-from bao_backup.core.errors import (
-    BaoBackupError,
-    InternalError,
-)
-from bao_backup.core.kubernetes_errors import (
-    KubernetesDeniedError,
-)
+from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Outcome, Result
-from bao_backup.core.observed import ClearTrigger, Health, Observed
-from bao_backup.core.spec import parse_cluster
-from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.flows.manager import Manager
-
-START = datetime(2026, 11, 22, 2, 0, 0, tzinfo=UTC)
-
-
-class SetClock:
-    """A clock that stands until it is set; `monotonic` never goes back."""
-
-    def __init__(self) -> None:
-        self.time = START
-        self._steps = 0.0
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        self._steps += 0.001
-        return self._steps
-
-
-class Faulty(MemoryRuntime):
-    """Fails to observe or to save, for the clusters that are named."""
-
-    def __init__(self, clock: SetClock, health: Callable[[str], Health] | None = None) -> None:
-        super().__init__(clock, health)
-        self.unobservable: dict[str, Exception] = {}
-        self.unclearable = False
-        self.conflicts = 0
-        self.saves = 0
-        self.asked: list[str] = []
-        self.slow: dict[str, asyncio.Event] = {}
-
-    async def observe(self, uid: str) -> tuple[Observed, str]:
-        self.asked.append(uid)
-        if uid in self.unobservable:
-            raise self.unobservable[uid]
-        return await super().observe(uid)
-
-    async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:
-        if self.unclearable:
-            raise KubernetesDeniedError("clear the request", "an admission policy forbids it")
-        await super().clear_trigger(uid, request)
-
-    async def ask_health(self, uid: str) -> Health:
-        if uid in self.slow:
-            await self.slow[uid].wait()
-        return await super().ask_health(uid)
-
-    async def save(self, uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
-        self.saves += 1
-        if self.conflicts:
-            self.conflicts -= 1
-            return False
-        return await super().save(uid, version, status, lock)
-
-
-class Stage:
-    """A manager over a runtime in memory, and its clusters."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock = SetClock()
-        self.runtime = Faulty(self.clock, lambda _: Health(ready=True))
-        self.complaints: list[tuple[str, BaoBackupError]] = []
-        self._site = Site(folder, DevelopmentServer(DevelopmentCluster()))
-
-    def put(self, name: str, schedule: str = SELDOM) -> str:
-        """Configure a cluster."""
-        document = self._site.document(name, schedule)
-        document["spec"]["connection"]["addresses"] = ["http://127.0.0.1:8200"]
-        return self.runtime.put_document(parse_cluster(document, strict=True))
-
-    def run(self, play: Callable[[Manager], Awaitable[None]], *uids: str, rest: float = 0.02) -> None:
-        """Run the manager, beside `play`."""
-
-        async def both() -> None:
-            manager = Manager(
-                self.runtime,
-                self.clock,
-                lambda uid, error: self.complaints.append((uid, error)),
-                longest_rest=rest,
-            )
-            manager.follow(uids)
-            stop = asyncio.Event()
-            running = asyncio.create_task(manager.run(stop))
-            try:
-                async with asyncio.timeout(20):
-                    await play(manager)
-            finally:
-                stop.set()
-                await running
-
-        asyncio.run(both())
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     """A manager that was not started yet."""
     return Stage(tmp_path)
-
-
-async def until(probe: Callable[[], object]) -> None:
-    """Let the loop go on until `probe` says yes."""
-    while not probe():  # noqa: ASYNC110 - the other side is told nothing of us
-        await asyncio.sleep(0.005)
-
-
-def went_round(manager: Manager, rounds: int) -> bool:
-    """Whether the loop went round so often."""
-    return manager.rounds >= rounds
 
 
 def test_others_go_on(stage: Stage) -> None:
@@ -204,26 +90,6 @@ def test_longer_pauses(stage: Stage) -> None:
         await until(lambda: stage.runtime.status(uid).next_scheduled_backup)
 
     stage.run(play, uid)
-
-
-def test_looks_are_spread(stage: Stage) -> None:
-    """With nothing to do each cluster is looked at every 5 minutes at least, but not all of them at once."""
-    uids = [stage.put(f"bao-{number:02}") for number in range(40)]
-    bursts = []
-
-    async def play(manager: Manager) -> None:
-        await until(lambda: set(stage.runtime.asked) == set(uids))
-        await until(partial(went_round, manager, manager.rounds + 3))
-        stage.runtime.asked.clear()
-        for _ in range(20):
-            seen = len(stage.runtime.asked)
-            stage.clock.time += timedelta(seconds=15)
-            await until(partial(went_round, manager, manager.rounds + 3))
-            bursts.append(len(stage.runtime.asked) - seen)
-
-    stage.run(play, *uids, rest=0.005)
-    assert set(stage.runtime.asked) == set(uids)
-    assert max(bursts) <= len(uids) / 4
 
 
 def test_slow_server(stage: Stage) -> None:

@@ -39,6 +39,8 @@ AT_ONCE = 32
 LOOK_AFTER_EVERY = 5.0
 #: How long to wait before everything is listed anew, in seconds: several watches are lost at once.
 SETTLE = 2.0
+#: The watches begin when no look was over for so long, in seconds.
+CATCH_UP_STEP = 0.25
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 #: A namespace that refused to be listed is asked again after so long, in seconds.
 LIST_AGAIN_AFTER = 60.0
@@ -262,6 +264,12 @@ class KubernetesManager:
         await self._loop.run(ends)
 
     async def _watch(self, runtime: KubernetesRuntime) -> None:
+        """Watch, but only once the first looks are over: each status that they write would be told again."""
+        assert self._loop is not None  # noqa: S101 - _begin has set it
+        begun = self._clock.monotonic()
+        await self._loop.caught_up(CATCH_UP_STEP)
+        if self._clock.monotonic() - begun > SETTLE:
+            self._list_again.set()  # what was deleted meanwhile, no watch tells
         try:
             await watch(runtime.known, self._configuration, self._namespaces, self._list_again.set)
         except Exception as error:

@@ -90,6 +90,13 @@ class Manager:
                 self._wake.bring_forward(uid, self._clock.now())
                 self._changed.set()
 
+    async def caught_up(self, step: float) -> None:
+        """Wait until nobody waits for a look, or for so many seconds nobody's turn was over."""
+        before = -1
+        while not self.rounds or (self._looking and len(self._looking) != before):
+            before = len(self._looking)
+            await asyncio.sleep(step)
+
     async def run(self, stop: asyncio.Event) -> None:
         """Go on until `stop` is set."""
         tasks = [asyncio.create_task(self._take_turns()) for _ in range(self._at_once)]
