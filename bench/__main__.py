@@ -50,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"bench: {error}", file=sys.stderr)
             return 1
     if options.write:
-        flags = (["--quick"] if options.quick else []) + [f"--runs {plan.runs}"]
+        flags = (["--quick"] if options.quick else []) + (
+            [f"--runs {plan.runs}"] if set(names) & set(CASES) else []
+        )
         sizes = [
             f"--{each} {getattr(options, each)}" for each in ("clusters", "due") if getattr(options, each)
         ]

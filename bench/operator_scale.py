@@ -52,7 +52,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
         return max(self.clusters // 100, 3)
 
 
-LARGE = Scale(clusters=10_000, due=1_000, rest=60, run=30)
+#: Within 5 minutes each cluster is looked at, and each watch begun anew.
+LARGE = Scale(clusters=10_000, due=1_000, rest=300, run=30)
 #: For the test that the program runs.
 SMALL = Scale(clusters=60, due=20, rest=5, run=1)
 
