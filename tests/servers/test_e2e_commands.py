@@ -233,7 +233,7 @@ def test_progress_on_a_terminal(full_vault: VaultCluster, site: Site, in_bucket:
     assert ended.code == 0, shown
     assert "streaming into s3://" in shown
     assert re.search(r"\d\.\d(/\?)? MiB", shown)
-    assert re.search(r"\d\.\d Mi?B/s", shown)
+    assert re.search(r"\d\.\d [kM]i?B/s", shown)
     assert ended.out.splitlines()[0].endswith(".snap")
 
 
