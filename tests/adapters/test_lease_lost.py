@@ -48,7 +48,7 @@ def test_who_is_cut_off_stops_before_another_one_begins() -> None:
                 tasks.create_task(at_its_end("lost", holder.keep()))
                 tasks.create_task(at_its_end("taken", waiter.acquire()))
                 while "taken" not in times:
-                    await site.after_tries(2, "b")
+                    await site.after_tries(2, "b", unless=lambda: "taken" in times)
                     await site.after_tries(2, "a", unless=lambda: "lost" in times)
                     site.clock.advance(0.5)
             assert type(holder.trouble) is KubernetesError
