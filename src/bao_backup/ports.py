@@ -6,11 +6,11 @@ suite in `tests/contracts`, which every adapter joins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from bao_backup.core.model import Leader, Stored
+from bao_backup.core.model import Leader, Node, Seal, Stored
 
 if TYPE_CHECKING:  # the manager's side: an executor never loads it
     from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, StartRun
@@ -117,7 +117,7 @@ class Bao(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """End a `snapshot` call that waits for the answer's head, from any thread; it then raises.
+        """End a `snapshot` or `restore` call that is under way, from any thread; it then raises.
 
         Nothing else is ended by it: the other calls are short, a stream has its own `close`.
         """
@@ -125,6 +125,38 @@ class Bao(Protocol):
 
     def revoke(self, leader: Leader) -> None:
         """Revoke the token if `login` obtained it (a configured token stays). Raises LoginError."""
+        ...
+
+    def capabilities(self, leader: Leader, paths: Sequence[str]) -> Mapping[str, frozenset[str]] | None:
+        """What the login may do at each path ("sys/storage/raft/snapshot"); None: it may not even ask.
+
+        The words are the server's: "read", "update", "sudo", "root", "deny". Raises LeaderLostError.
+        """
+        ...
+
+    def seal(self, leader: Leader) -> Seal:
+        """The seal's type and shares, which needs no login. Raises LeaderLostError."""
+        ...
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Ask every address what it is now. That one does not answer is an answer."""
+        ...
+
+    def knows_login(self, leader: Leader) -> bool:
+        """Whether the server still knows the login's token: a restore to an earlier time forgets it.
+
+        Raises LeaderLostError when the server cannot say.
+        """
+        ...
+
+    def restore(self, leader: Leader, chunks: Iterator[bytes], size: int, *, force: bool) -> None:
+        """Send a snapshot of `size` bytes; its return means accepted: the server applies it afterwards.
+
+        When `chunks` raises or ends early, the connection is cut, the server applies nothing, and that
+        exception surfaces (RestoreCutOffError for an early end). Raises RestoreDeniedError,
+        RestoreRefusedError, RestoreCutOffError or LeaderLostError where nothing was applied, and
+        RestoreUnknownError when the connection ended after the last byte and before the answer.
+        """
         ...
 
 

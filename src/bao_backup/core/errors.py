@@ -17,7 +17,14 @@
     │   ├── SnapshotDeniedError       SnapshotDenied
     │   ├── SnapshotCutOffError       SnapshotCutOff: the connection ended before the stream did
     │   ├── SnapshotStalledError      SnapshotStalled: no byte for too long
-    │   └── LeaderLostError           LeaderLost: it stepped down, was sealed or went away
+    │   ├── LeaderLostError           LeaderLost: it stepped down, was sealed or went away
+    │   └── RestoreError              RestoreFailed
+    │       ├── RestoreDeniedError      RestoreDenied
+    │       ├── RestoreRefusedError     RestoreRefused: the server does not take the snapshot
+    │       ├── RestoreCutOffError      RestoreCutOff: it never had the whole of it
+    │       ├── SnapshotNewerError      SnapshotNewer: of a newer version than the server
+    │       ├── SafetyBackupError       SafetyBackupFailed: what is there was not backed up
+    │       └── RestoreSealedError      RestoreSealed: taken, and the server is sealed now
     ├── StorageError 5              StorageFailed
     │   ├── StorageDeniedError        StorageDenied: authenticated, not allowed
     │   ├── StorageLoginError         StorageLoginFailed: keys or tokens not accepted
@@ -33,7 +40,8 @@
     │   ├── ArchiveError              ArchiveCorrupt: what arrived is not a whole snapshot
     │   │   └── ArchiveTruncatedError   ArchiveTruncated: it ends before its end
     │   ├── StoredDiffersError        StoredDiffers: what is stored is not what was sent
-    │   └── ReceiptVersionError       ReceiptTooNew: a newer bao-backup wrote it
+    │   ├── ReceiptVersionError       ReceiptTooNew: a newer bao-backup wrote it
+    │   └── BackupUnexpectedError     BackupUnexpected: whole, and not the one that was meant
     ├── InterruptedRunError 7       Interrupted
     │   └── DeadlineError             DeadlineExceeded
     ├── InternalError 8             InternalError: a defect of this program

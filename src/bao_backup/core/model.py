@@ -27,6 +27,8 @@ class Trigger(StrEnum):
     SCHEDULED = "Scheduled"
     MANUAL = "Manual"
     PRE_UPGRADE = "PreUpgrade"
+    #: What was there before a restore.
+    PRE_RESTORE = "PreRestore"
 
 
 class VerifyLevel(StrEnum):
@@ -183,6 +185,8 @@ class Result(Value, frozen=True, kw_only=True, omit_defaults=False):
     verification: VerifyLevel | None = None
     retention: RetentionOutcome | None = None
     warnings: tuple[str, ...] = ()
+    #: Of a restore: the key of the backup of what was there before; the way back.
+    safety_key: str = ""
 
     @property
     def succeeded(self) -> bool:
@@ -203,3 +207,30 @@ class Leader(Value, frozen=True, kw_only=True):
     version: str = ""
     cluster_id: str = ""
     cluster_name: str = ""
+
+
+class NodeState(StrEnum):
+    """What a node says of itself when it is asked."""
+
+    ACTIVE = "active"
+    STANDBY = "standby"
+    SEALED = "sealed"
+    NOT_INITIALISED = "not initialised"
+    #: It answered something else, which `Node.said` tells.
+    OTHER = "other"
+    UNREACHABLE = "unreachable"
+
+
+class Node(Value, frozen=True, kw_only=True):
+    """One node of a cluster, as it answers now."""
+
+    #: One of the configured addresses, and which of its IP addresses was asked.
+    address: str
+    ip: str = ""
+    state: NodeState
+    #: In words for people.
+    said: str = ""
+    #: The active node; None for the others.
+    leader: Leader | None = None
+    #: The Raft index that it has applied; 0 where it does not say.
+    applied_index: int = 0

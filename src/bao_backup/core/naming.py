@@ -17,6 +17,8 @@ from bao_backup.core.storage import check_prefix
 
 #: The kind of a backup that is taken before an upgrade.
 PRE_UPGRADE_KIND = "pre-upgrade"
+#: The kind of a backup of what was there before a restore.
+PRE_RESTORE_KIND = "pre-restore"
 
 _SUFFIX = ".snap"
 _RECEIPT_SUFFIX = ".json"
