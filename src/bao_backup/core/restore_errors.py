@@ -34,7 +34,7 @@ class RestoreCutOffError(RestoreError):
     """The connection ended before the server had the whole snapshot: nothing was applied."""
 
     reason = "RestoreCutOff"
-    default_hint = "nothing was applied; look for a restart of the server or a proxy in between, and try again"
+    default_hint = "nothing was applied; look for a restart of the server or a proxy, and restore again"
 
 
 class SnapshotNewerError(RestoreError):
