@@ -104,7 +104,7 @@ class InMemory(Cluster):
         self.cluster.set_all(NodeState.SEALED)
 
     def stop(self) -> None:
-        self.cluster.set_all(NodeState.STOPPED)
+        self.cluster.set_all(NodeState.UNREACHABLE)
 
 
 class OverHttp(Cluster):

@@ -134,7 +134,7 @@ def test_the_deadline_while_there_is_no_leader_is_the_lack_of_a_leader() -> None
     """Exit code 3 tells what to look at; 7 would not."""
     site = Site()
     site.stop = Stop(site.clock, seconds=100)
-    site.cluster.set_all(NodeState.STOPPED)
+    site.cluster.set_all(NodeState.UNREACHABLE)
 
     class Slow(MemoryBao):
         def find_leader(self) -> Leader:
