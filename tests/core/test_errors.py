@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bao_backup.core import errors, kubernetes_errors, restore_errors
+from bao_backup.core import errors, kubernetes_errors, restore_errors, storage_errors
 from bao_backup.core.errors import BaoBackupError, DocumentError, InternalError, Problem, one_line
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "errors.md").read_text()
+MODULES = (errors, kubernetes_errors, restore_errors, storage_errors)
 #: What design and README promise.
 EXIT_CODES = range(1, 10)
 #: Modules in which the manager decides, and gives its reasons.
@@ -28,7 +29,7 @@ TREE_LINE = re.compile(r"^    ([│ ├└─]*)(\w+Error)(?: (\d))?(?: {2,}(\w+
 def all_types(root: type[BaoBackupError] = BaoBackupError) -> Iterator[type[BaoBackupError]]:
     """Every type of error below the root, in the order of their definition."""
     for kind in root.__subclasses__():
-        if kind.__module__ in {module.__name__ for module in (errors, kubernetes_errors, restore_errors)}:
+        if kind.__module__ in {module.__name__ for module in MODULES}:
             yield kind
             yield from all_types(kind)
 

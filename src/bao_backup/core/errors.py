@@ -27,15 +27,23 @@
     │       └── RestoreSealedError      RestoreSealed: taken, and the server is sealed now
     ├── StorageError 5              StorageFailed
     │   ├── StorageDeniedError        StorageDenied: authenticated, not allowed
+    │   │   └── ObjectLockedError       ObjectLocked: a lock, a hold or a retention keeps it
     │   ├── StorageLoginError         StorageLoginFailed: keys or tokens not accepted
+    │   │   ├── StorageExpiredError     StorageLoginExpired: they were good once
+    │   │   └── StorageClockError       StorageClockSkewed: this machine's clock, or the store's
+    │   ├── StorageRegionError        StorageWrongRegion: the bucket is elsewhere
     │   ├── BucketNotFoundError       BucketNotFound
     │   ├── ObjectNotFoundError       ObjectNotFound
     │   ├── ObjectExistsError         ObjectExists
     │   ├── ObjectChangedError        ObjectChanged: not the object that was read before
     │   ├── StorageUnreachableError   StorageUnreachable: name, route, port
     │   ├── StorageUntrustedError     StorageUntrusted: its certificate does not verify
-    │   ├── StorageUnavailableError   StorageUnavailable: 5xx, time-outs, throttling
-    │   └── StorageFullError          StorageFull
+    │   ├── StorageUnavailableError   StorageUnavailable: 5xx, time-outs
+    │   │   └── StorageThrottledError   StorageThrottled: it asks for fewer requests
+    │   ├── StorageFullError          StorageFull
+    │   │   └── StorageQuotaError       StorageQuotaReached
+    │   ├── StorageKeyError           StorageKeyUnusable: what encrypts the objects
+    │   └── ObjectArchivedError       ObjectArchived: to be brought back first
     ├── VerificationError 6         VerificationFailed
     │   ├── ArchiveError              ArchiveCorrupt: what arrived is not a whole snapshot
     │   │   └── ArchiveTruncatedError   ArchiveTruncated: it ends before its end
@@ -257,7 +265,7 @@ class StorageUntrustedError(StorageError):
 
 
 class StorageUnavailableError(StorageError):
-    """The store answers that it cannot now: 5xx, a time-out, throttling."""
+    """The store answers that it cannot now: 5xx, a time-out; or too many requests (see `storage_errors`)."""
 
     reason = "StorageUnavailable"
     default_hint = "try again later; if it lasts, ask the store's operator"
