@@ -135,6 +135,7 @@ def test_an_api_server_that_is_not_there(command: Command, world: World, words: 
         ("NoLeader", 3),
         ("SnapshotCutOff", 4),
         ("BucketNotFound", 5),
+        ("StorageThrottled", 5),
         ("ArchiveTruncated", 6),
         ("DeadlineExceeded", 7),
         ("Evicted", 7),

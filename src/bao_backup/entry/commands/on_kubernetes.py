@@ -17,6 +17,7 @@ from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
 from bao_backup.adapters.kubernetes.names import TRIGGER
 from bao_backup.adapters.kubernetes.reasons import REASONS
 from bao_backup.adapters.local.events import EventRow
+from bao_backup.core import storage_errors  # noqa: F401 - once loaded, they are among the subclasses below
 from bao_backup.core.errors import (
     BaoBackupError,
     ConfigurationError,
