@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from msgspec.structs import replace
@@ -13,6 +13,9 @@ from msgspec.structs import replace
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.model import Trigger
 from bao_backup.core.settings import RunSettings, from_environment
+
+if TYPE_CHECKING:  # a run that the environment configures reads no document
+    from bao_backup.core.spec import OpenBaoCluster
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,8 +73,15 @@ def load_settings(config: Path | None, cluster: str | None, secrets: Path | None
 
 
 def _from_documents(config: Path, cluster: str | None, secrets: Path | None) -> RunSettings:
-    from bao_backup.adapters.documents import Document, document_files, read_documents
     from bao_backup.core.from_document import settings_from_document
+
+    settings = settings_from_document(load_document(config, cluster), secrets_beside(config, secrets))
+    return replace(settings, trigger=Trigger.MANUAL)  # whoever gives --config has no slot
+
+
+def load_document(config: Path, cluster: str | None) -> OpenBaoCluster:
+    """The document of the one cluster that the options name, whatever a run of it would still miss."""
+    from bao_backup.adapters.documents import Document, document_files, read_documents
     from bao_backup.core.spec import CLUSTER_KIND, parse_cluster
 
     files = document_files(config)
@@ -92,9 +102,7 @@ def _from_documents(config: Path, cluster: str | None, secrets: Path | None) -> 
         places = " and ".join(sorted({str(document.source) for document in chosen}))
         doing = f"find the cluster {_name_of(chosen[0].content)}"
         raise ConfigurationError(doing, f"there are {len(chosen)} of this name in {places}", hint="keep one")
-    parsed = parse_cluster(chosen[0].content, strict=True)
-    settings = settings_from_document(parsed, secrets_beside(config, secrets))
-    return replace(settings, trigger=Trigger.MANUAL)  # whoever gives --config has no slot
+    return parse_cluster(chosen[0].content, strict=True)
 
 
 def _choose(cluster: str | None, names: list[str], config: Path) -> str:
