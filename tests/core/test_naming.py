@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import tracemalloc
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -16,6 +19,7 @@ from bao_backup.core.naming import (
     backup_key,
     backup_key_of_receipt,
     catalogue,
+    catalogue_of_all,
     cluster_prefix,
     parse_key,
     receipt_key,
@@ -237,3 +241,66 @@ def test_a_catalogue_does_not_depend_on_the_order_of_the_list(names: list[tuple[
     """Stores list in orders of their own."""
     objects = [stored(backup_key(PREFIX, slot, id_)) for slot, id_ in names]
     assert catalogue(objects, PREFIX) == catalogue(reversed(objects), PREFIX)
+
+
+NAME = KEY.rpartition("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("path_prefix", "folders", "expected"),
+    [
+        ("", ["b/x", "a/y", "a/b"], [("", "a", "b"), ("", "a", "y"), ("", "b", "x")]),
+        ("team", ["team/a/b", "a/b", "teams/a/b", "team/a"], [("team", "a", "b")]),
+        ("team/a", ["team/a/n/c", "team/b/n/c", "team/a/c"], [("team/a", "n", "c")]),
+        ("", ["z/z", "a/b/c", "a/b/c/d"], [("", "z", "z"), ("a", "b", "c"), ("a/b", "c", "d")]),
+        ("a b", ["a b/n/c", "a b/N/c", "a b/n/-c", "a b/n"], [("a b", "n", "c")]),
+        ("", ["", "a"], []),
+    ],
+)
+def test_a_catalogue_of_all_clusters(
+    path_prefix: str, folders: list[str], expected: list[tuple[str, str, str]]
+) -> None:
+    """By name; those below a longer path prefix come with it, and what no cluster is called is left out."""
+    objects = [stored(f"{folder}/{NAME}".lstrip("/")) for folder in folders]
+    found = catalogue_of_all([*objects, stored(f"{path_prefix}/n/c/notes.txt".lstrip("/"))], path_prefix)
+    assert [(each.path_prefix, each.namespace, each.cluster) for each in found] == expected
+
+
+@given(
+    st.sampled_from(["", "team", "a b/c"]),
+    st.dictionaries(st.tuples(object_names, object_names), st.lists(st.tuples(slots, ids)), max_size=4),
+    st.randoms(),
+)
+def test_all_clusters_have_what_each_has_alone(
+    path_prefix: str, written: dict[tuple[str, str], list[tuple[datetime, str]]], random: Random
+) -> None:
+    """One LIST of everything says the same of each cluster as one of its own, in whatever order it comes."""
+    prefixes = {names: cluster_prefix(path_prefix, *names) for names in written}
+    keys = {backup_key(prefixes[names], *each) for names, backups in written.items() for each in backups}
+    keys |= {receipt_key(key) for key in sorted(keys)[::2]}
+    objects = [stored(key) for key in sorted(keys)]
+    random.shuffle(objects)
+    found = catalogue_of_all(objects, path_prefix)
+    assert {(each.namespace, each.cluster): each.backups for each in found} == {
+        names: backups for names, prefix in prefixes.items() if (backups := catalogue(objects, prefix))
+    }
+
+
+def test_a_catalogue_takes_memory_for_backups_alone() -> None:
+    """Ten thousand backups among twenty thousand objects of one LIST, which is read as it comes."""
+
+    def listed() -> Iterator[Stored]:
+        for number in range(10_000):
+            key = backup_key(f"n/c{number % 7}", SLOT + timedelta(hours=number), f"{number:08x}")
+            yield stored(key)
+            yield stored(receipt_key(key))
+
+    tracemalloc.start()
+    try:
+        found = catalogue_of_all(listed(), "")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sum(len(each.backups) for each in found) == 10_000
+    assert all(backup.proven for each in found for backup in each.backups)
+    assert peak < 16 << 20

@@ -7,9 +7,11 @@ same key plus `.json`. All names are functions of the slot, so that a repeated t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
+
+from msgspec.structs import replace
 
 from bao_backup.core.errors import ConfigurationError, InternalError
 from bao_backup.core.model import Backup, Stored, Value
@@ -163,12 +165,22 @@ def run_name(cluster: str, slot: datetime, attempt: int = 1) -> str:
     so that the run's name stays a DNS label, and one that no other cluster's run has.
     """
     ending = _in_utc(slot).strftime("-%Y%m%d-%H%M%S") + (f"-r{attempt}" if attempt > 1 else "")
-    room = _LONGEST_RUN_NAME - len("backup-") - len(ending)
-    name = cluster
-    if len(cluster) > room or "." in cluster:
-        kept = cluster.replace(".", "-")[: room - 9].rstrip("-")
-        name = f"{kept}-{_digits(cluster)}"
-    return f"backup-{name}{ending}"
+    return f"backup-{_in_label(cluster, _LONGEST_RUN_NAME - len('backup-') - len(ending))}{ending}"
+
+
+def restore_run_name(restore: str) -> str:
+    """The name of a restore's run (of its Job): `restore-<restore>`, shortened as `run_name` does."""
+    return f"restore-{_in_label(restore, _LONGEST_RUN_NAME - len('restore-'))}"
+
+
+class ClusterBackups(Value, frozen=True, kw_only=True):
+    """What one LIST shows of one cluster: its backups, newest first; there is at least one."""
+
+    #: The folders before the namespace, without slashes around them.
+    path_prefix: str
+    namespace: str
+    cluster: str
+    backups: tuple[Backup, ...]
 
 
 def catalogue(objects: Iterable[Stored], prefix: str) -> tuple[Backup, ...]:
@@ -176,25 +188,65 @@ def catalogue(objects: Iterable[Stored], prefix: str) -> tuple[Backup, ...]:
 
     A backup is proven when its receipt is among the objects, too.
     """
-    named: list[tuple[BackupName, Stored]] = []
+    return _backups_by_folder(objects, lambda folder: folder == prefix).get(prefix, ())
+
+
+def catalogue_of_all(objects: Iterable[Stored], path_prefix: str) -> tuple[ClusterBackups, ...]:
+    """The backups of every cluster among the objects of one LIST of `path_prefix`, by their names.
+
+    A folder in which there is more than namespace and cluster behind `path_prefix` may be below a
+    longer path prefix: it comes with that one, behind those of `path_prefix` itself.
+    """
+    found = _backups_by_folder(objects, lambda folder: _split(folder, path_prefix) is not None)
+    clusters = [
+        ClusterBackups(path_prefix=names[0], namespace=names[1], cluster=names[2], backups=backups)
+        for folder, backups in found.items()
+        if (names := _split(folder, path_prefix)) is not None
+    ]
+    own_first = sorted(clusters, key=lambda each: (each.path_prefix, each.namespace, each.cluster))
+    return tuple(sorted(own_first, key=lambda each: each.path_prefix != path_prefix))
+
+
+def _split(folder: str, path_prefix: str) -> tuple[str, str, str] | None:
+    """Path prefix, namespace and cluster of a folder at or below `path_prefix`; None: it has none."""
+    before, _, cluster = folder.rpartition("/")
+    before, _, namespace = before.rpartition("/")
+    below = not path_prefix or f"{before}/".startswith(f"{path_prefix}/")
+    return (before, namespace, cluster) if below and all(map(is_object_name, (namespace, cluster))) else None
+
+
+def _backups_by_folder(
+    objects: Iterable[Stored], wanted: Callable[[str], bool]
+) -> dict[str, tuple[Backup, ...]]:
+    """Folder -> its backups, newest first; in one pass, and without a copy of what is no backup."""
+    named: dict[str, list[Backup]] = {}
     receipts: set[str] = set()
+    known: dict[str, bool] = {}
     for stored in objects:
-        if (name := parse_key(stored.key, prefix)) is not None:
-            named.append((name, stored))
+        folder = stored.key.rpartition("/")[0]
+        if folder not in known:
+            known[folder] = wanted(folder)
+        if not known[folder]:
+            continue
+        if (name := parse_key(stored.key, folder)) is not None:
+            backup = Backup(
+                key=stored.key,
+                taken=name.taken,
+                size=stored.size,
+                modified=stored.modified,
+                proven=False,
+                kind=name.kind,
+            )
+            named.setdefault(folder, []).append(backup)
         elif (key := backup_key_of_receipt(stored.key)) is not None:
             receipts.add(key)
-    backups = (
-        Backup(
-            key=stored.key,
-            taken=name.taken,
-            size=stored.size,
-            modified=stored.modified,
-            proven=stored.key in receipts,
-            kind=name.kind,
+    return {
+        folder: tuple(
+            replace(backup, proven=True) if backup.key in receipts else backup
+            for backup in sorted(backups, key=age_order, reverse=True)
         )
-        for name, stored in named
-    )
-    return tuple(sorted(backups, key=age_order, reverse=True))
+        for folder, backups in named.items()
+    }
 
 
 def age_order(backup: Backup) -> tuple[datetime, datetime, str]:
@@ -206,6 +258,14 @@ def _in_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise InternalError("make a name", "the time has no zone")
     return moment.astimezone(UTC)
+
+
+def _in_label(name: str, room: int) -> str:
+    """The name as a part of a DNS label: where it does not fit, its beginning and 8 hex digits."""
+    if len(name) <= room and "." not in name:
+        return name
+    kept = name.replace(".", "-")[: room - 9].rstrip("-")
+    return f"{kept}-{_digits(name)}"
 
 
 def _digits(*parts: str) -> str:
