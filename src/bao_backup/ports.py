@@ -14,6 +14,8 @@ from bao_backup.core.model import Leader, Node, Seal, Stored
 
 if TYPE_CHECKING:  # the manager's side: an executor never loads it
     from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, StartRun
+    from bao_backup.core.restore_spec import RestoreStatus
+    from bao_backup.core.restoring import DiscardRun, ObservedRestore, RestoreVersions, StartRestore
     from bao_backup.core.status import BackupStatus, OperationLock
 
 
@@ -217,4 +219,48 @@ class Runtime(Protocol):
 
     async def emit(self, uid: str, event: Emit) -> None:
         """Tell people what happened."""
+        ...
+
+
+class RestoreRuntime(Protocol):
+    """Where documents of restores, their status and their runs live. It goes with a `Runtime`.
+
+    A restore is named by its document's `uid`. Every method may be repeated, as a `Runtime`'s. A run
+    belongs to the restore's cluster: it goes on when the document is deleted, and the cluster's
+    `Runtime` shows it in `Observed.restore_runs` and forgets it.
+    """
+
+    async def observe(self, uid: str) -> tuple[ObservedRestore, RestoreVersions]:
+        """All that is known of the restore and its cluster now, and what the writes compare with.
+
+        Of a run that began and ended without a word of its executor, nobody knows what the server
+        took: the result's exit code is `RestoreUnknownError`'s (9).
+        """
+        ...
+
+    async def save(self, uid: str, versions: RestoreVersions, status: RestoreStatus) -> bool:
+        """Write the restore's status, unless its version is not the newest any more: then False."""
+        ...
+
+    async def save_lock(self, uid: str, versions: RestoreVersions, lock: OperationLock | None) -> bool:
+        """Write the lock of its cluster, unless the version of that is not the newest: then False."""
+        ...
+
+    async def start(self, uid: str, run: StartRestore) -> None:
+        """Start the run, unless one of that name exists, whatever became of it.
+
+        One that can never begin as it is (no login, no source, refused) is observed as ended, with why.
+        """
+        ...
+
+    async def forget(self, uid: str, run: ForgetRun) -> None:
+        """The run's end is in the status: keep its traces only as history. Its name stays taken."""
+        ...
+
+    async def discard(self, uid: str, run: DiscardRun) -> None:
+        """Remove the finished run of another document that has this name; one under way stays."""
+        ...
+
+    async def emit(self, uid: str, event: Emit) -> None:
+        """Tell people what happened, at the restore."""
         ...

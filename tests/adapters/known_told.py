@@ -32,8 +32,9 @@ class Told:
         return {uid: known.version for uid, known in self.known.clusters.items()}
 
     def restore(self, uid: str = "u-1") -> str:
-        """The unfinished restore of a cluster."""
-        return self.known.restore_of(self.known.cluster(uid))
+        """The first unfinished restore of a cluster, by name."""
+        restores = self.known.restores_of(self.known.cluster(uid))
+        return min((restore.name for restore in restores), default="")
 
 
 def cluster(version: int, uid: str = "u-1", name: str = "bao") -> Json:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.core.documents import document
 
 from bao_backup.core.errors import Problem
 from bao_backup.core.model import Trigger
-from bao_backup.core.observed import Health, Observed, Run, RunState
+from bao_backup.core.observed import Health, Observed, Run, RunState, UnfinishedRestore
 from bao_backup.core.preflight import preflight
 from bao_backup.core.spec import parse_cluster
 from bao_backup.core.status import LOCK_HOLDER, OperationLock
@@ -105,10 +107,21 @@ def test_a_cluster_without_a_phase_was_never_started() -> None:
     blocked = preflight(observed({"status.phase": ""}), Trigger.SCHEDULED)
     assert blocked is not None
     assert (blocked.reason, blocked.message) == ("ClusterNotRunning", "status.phase is empty, not Running")
-    blocked = preflight(observed(restore="back-to-monday"), Trigger.SCHEDULED)
+    monday = UnfinishedRestore(name="back-to-monday", created=datetime(2026, 11, 23, tzinfo=UTC))
+    blocked = preflight(observed(restores=(monday,)), Trigger.SCHEDULED)
     assert blocked is not None
     assert blocked.reason == "RestoreInProgress"
     assert "back-to-monday" in blocked.message
+
+
+def test_a_restores_run_blocks_without_its_document() -> None:
+    """It goes on when somebody deletes the document, and until it ends no backup starts."""
+    run = Run(name="restore-gone", state=RunState.UNFINISHED)
+    blocked = preflight(observed(restores=(), restore_runs=(run,)), Trigger.SCHEDULED)
+    assert blocked is not None
+    assert (blocked.reason, blocked.message) == ("RestoreInProgress", "the run restore-gone is not finished")
+    over = replace(run, state=RunState.FINISHED)
+    assert preflight(observed(restores=(), restore_runs=(over,)), Trigger.SCHEDULED) is None
 
 
 def test_the_first_reason_is_the_one_to_act_on() -> None:

@@ -108,7 +108,8 @@ def _hindrance(observed: Observed, attempt: Attempt) -> tuple[str, str] | None:
         return "Suspended", "spec.backup.suspend is true"
     if lock is not None and lock.holder != LOCK_HOLDER:
         return "OperationLocked", f"{lock.holder} holds the operation lock for {lock.operation}"
-    if observed.restore or (document is not None and document.status.restore is not None):
+    restoring = observed.restore or observed.unfinished_restore_run
+    if restoring or (document is not None and document.status.restore is not None):
         return "RestoreInProgress", "a restore is in progress"
     return None
 

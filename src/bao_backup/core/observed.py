@@ -38,6 +38,13 @@ class Health(Value, frozen=True, kw_only=True):
     message: str = ""
 
 
+class UnfinishedRestore(Value, frozen=True, kw_only=True):
+    """An OpenBaoRestore of the cluster that may still write to it."""
+
+    name: str
+    created: datetime
+
+
 class Observed(Value, frozen=True, kw_only=True):
     """All that `step` decides from, besides the time."""
 
@@ -50,9 +57,13 @@ class Observed(Value, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     status: BackupStatus = BackupStatus()
     lock: OperationLock | None = None
-    #: The name of a restore of this cluster that is not finished; empty when there is none.
-    restore: str = ""
+    #: The restores of this cluster whose end is not in their status; None where there are no documents
+    #: of restores, so that nothing can be said of a restore's lock.
+    restores: tuple[UnfinishedRestore, ...] | None = None
+    #: Backups, of any manager, until they are forgotten.
     runs: tuple[Run, ...] = ()
+    #: Restores' runs, of any manager, until they are forgotten; their documents may be gone.
+    restore_runs: tuple[Run, ...] = ()
     #: The value of a request for a manual run; empty when there is none.
     trigger: str = ""
     #: Whether the runtime can ask the server itself; `health` is None until it did.
@@ -62,6 +73,17 @@ class Observed(Value, frozen=True, kw_only=True):
     room: bool = True
     #: The manager is about to end: it takes in the ends of runs, and starts none.
     stopping: bool = False
+
+    @property
+    def restore(self) -> str:
+        """The name of the unfinished restore whose turn it is; empty when there is none."""
+        first = min(self.restores or (), key=lambda restore: (restore.created, restore.name), default=None)
+        return first.name if first is not None else ""
+
+    @property
+    def unfinished_restore_run(self) -> str:
+        """The name of a restore's run that is under way; empty when there is none."""
+        return next((run.name for run in self.restore_runs if run.state is RunState.UNFINISHED), "")
 
 
 class StartRun(Value, frozen=True, kw_only=True, tag=True):

@@ -71,6 +71,10 @@ def _stable(observed: Observed) -> Blocked | None:
         return Blocked(
             reason="RestoreInProgress", message=f"the OpenBaoRestore {observed.restore} is not finished"
         )
+    if observed.unfinished_restore_run:
+        return Blocked(
+            reason="RestoreInProgress", message=f"the run {observed.unfinished_restore_run} is not finished"
+        )
     lock = observed.lock
     if lock is not None and lock.holder != LOCK_HOLDER:
         return Blocked(

@@ -154,8 +154,16 @@ class RestoreStatus(Value, frozen=True, kw_only=True):
     completion_time: Annotated[datetime | None, Meta(description="When it ended, in whatever way.")] = None
     snapshot_key: Annotated[str, Meta(description="Key of the object that is restored.")] = ""
     snapshot_size: Annotated[int, Meta(description="Its bytes.")] = 0
+    safety_backup_key: Annotated[
+        str, Meta(description="Key of the backup of what was there before: the way back.")
+    ] = ""
+    reason: Annotated[str, Meta(description="Why it waits, or how it ended, in one word for machines.")] = ""
     message: Annotated[str, Meta(description="What happened, and what a person must do next.")] = ""
     conditions: tuple[Condition, ...] = ()
+
+    def condition(self, type_: str) -> Condition | None:
+        """The condition of that type, if there is one."""
+        return next((c for c in self.conditions if c.type == type_), None)
 
 
 class OpenBaoRestore(Part, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from bao_backup.core.model import Moment, Trigger, Value
 
 LOCK_HOLDER = "openbaocluster/backup"
+#: A restore holds the lock by this and its document's name.
+RESTORE_HOLDER = "openbaorestore/"
 
 
 class OperationLock(Value, frozen=True, kw_only=True):
@@ -122,9 +124,13 @@ class BackupStatus(Value, frozen=True, kw_only=True):
 
 def with_condition(status: BackupStatus, new: Condition) -> BackupStatus:
     """The status with this condition; its transition time only moves when its status changes."""
-    old = status.condition(new.type)
+    return replace(status, conditions=conditions_with(status.conditions, new))
+
+
+def conditions_with(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:
+    """The conditions with this one; its transition time only moves when its status changes."""
+    old = next((c for c in conditions if c.type == new.type), None)
     if old is not None and old.status == new.status:
         new = replace(new, last_transition_time=old.last_transition_time)
-    others = tuple(c for c in status.conditions if c.type != new.type)
-    ordered = sorted((*others, new), key=lambda c: c.type)
-    return replace(status, conditions=tuple(ordered))
+    others = (c for c in conditions if c.type != new.type)
+    return tuple(sorted((*others, new), key=lambda c: c.type))

@@ -23,6 +23,7 @@ from bao_backup.core.kubernetes_errors import (
     KubernetesError,
     KubernetesMissingError,
 )
+from bao_backup.core.observed import UnfinishedRestore
 
 
 class KnownObjects:
@@ -51,8 +52,8 @@ class KnownObjects:
             raise InternalError(f"find the cluster {uid}", "there is none of this uid")
         return known
 
-    def restore_of(self, known: KnownCluster) -> str:
-        """The name of an unfinished restore of the cluster; empty when there is none."""
+    def restores_of(self, known: KnownCluster) -> tuple[UnfinishedRestore, ...]:
+        """The unfinished restores of the cluster."""
         return self._restores.of(known.namespace, known.name)
 
     # --- what happens --------------------------------------------------------------------------

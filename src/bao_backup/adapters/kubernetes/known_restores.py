@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from bao_backup.adapters.kubernetes.facts import LONG_AGO
 from bao_backup.adapters.kubernetes.known_cluster import is_newer
+from bao_backup.core.observed import UnfinishedRestore
 from bao_backup.core.restore_spec import cluster_under_restore
 
 #: Namespace and name of a cluster.
@@ -25,8 +28,8 @@ class KnownRestores:
 
     def __init__(self) -> None:
         self._restores: dict[str, _Restore] = {}
-        #: cluster -> uid and name of each that is not over
-        self._unfinished: dict[Place, dict[str, str]] = {}
+        #: cluster -> each that is not over, by uid
+        self._unfinished: dict[Place, dict[str, UnfinishedRestore]] = {}
 
     def take(self, body: Mapping[str, Any]) -> list[Place]:
         """Take it in, unless a newer one is known; gives the clusters for which that is news."""
@@ -42,7 +45,9 @@ class KnownRestores:
             return []
         left = self._end(uid, old) if old is not None else []
         if place[1]:
-            self._unfinished.setdefault(place, {})[uid] = new.name
+            self._unfinished.setdefault(place, {})[uid] = UnfinishedRestore(
+                name=new.name, created=_created(metadata)
+            )
             return [*left, place]
         return left
 
@@ -51,9 +56,9 @@ class KnownRestores:
         old = self._restores.pop(uid, None)
         return self._end(uid, old) if old is not None else []
 
-    def of(self, namespace: str, cluster: str) -> str:
-        """The name of an unfinished restore of the cluster; empty when there is none."""
-        return min(self._unfinished.get((namespace, cluster), {}).values(), default="")
+    def of(self, namespace: str, cluster: str) -> tuple[UnfinishedRestore, ...]:
+        """The unfinished restores of the cluster."""
+        return tuple(self._unfinished.get((namespace, cluster), {}).values())
 
     def uids(self) -> set[str]:
         """Of all that are known."""
@@ -67,3 +72,8 @@ class KnownRestores:
         if not names:
             del self._unfinished[old.place]
         return [old.place]
+
+
+def _created(metadata: Mapping[str, Any]) -> datetime:
+    text = metadata.get("creationTimestamp")
+    return datetime.fromisoformat(text) if text else LONG_AGO

@@ -112,7 +112,7 @@ class KubernetesRuntime:
             problems=problems,
             status=known.read_status(),
             lock=known.read_lock(),
-            restore=self.known.restore_of(known),
+            restores=self.known.restores_of(known),
             runs=(*runs, *self._refused.get(uid, {}).values()),
             trigger=known.trigger,
             room=self._places.are_left_for(uid),
