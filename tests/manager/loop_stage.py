@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from tests.manager.site import SELDOM, Site
@@ -16,6 +17,7 @@ from bao_backup.core.kubernetes_errors import KubernetesDeniedError
 from bao_backup.core.observed import ClearTrigger, Health, Observed
 from bao_backup.core.spec import parse_cluster
 from bao_backup.core.status import BackupStatus, OperationLock
+from bao_backup.flows.manage import reconcile
 from bao_backup.flows.manager import Manager
 
 START = datetime(2026, 11, 22, 2, 0, 0, tzinfo=UTC)
@@ -92,7 +94,7 @@ class Stage:
 
         async def both() -> None:
             manager = Manager(
-                self.runtime,
+                partial(reconcile, self.runtime, self.clock),
                 self.clock,
                 lambda uid, error: self.complaints.append((uid, error)),
                 longest_rest=rest,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from kubernetes_asyncio.client import Configuration
@@ -28,6 +29,7 @@ from bao_backup.core.model import Value
 from bao_backup.core.observed import Emit
 from bao_backup.entry.logs import Log
 from bao_backup.entry.metrics import ClusterFigures
+from bao_backup.flows.manage import reconcile
 from bao_backup.flows.manager import Manager
 from bao_backup.ports import Runtime
 
@@ -249,7 +251,8 @@ class KubernetesManager:
             gone=gone,
             most_runs=self._most_runs,
         )
-        loop = Manager(self._wrap(runtime), self._clock, self._complain, at_once=AT_ONCE)
+        look = partial(reconcile, self._wrap(runtime), self._clock)
+        loop = Manager(look, self._clock, self._complain, at_once=AT_ONCE)
         await self._list(runtime)
         self._log.say(f"managing {len(runtime.known.clusters)} clusters in {self._where()}")
         self._runtime, self._loop = runtime, loop

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -24,6 +25,7 @@ from bao_backup.entry.logs import Log
 from bao_backup.entry.metrics import ClusterFigures
 from bao_backup.entry.watched_files import WatchedFiles
 from bao_backup.entry.wiring import bao_of
+from bao_backup.flows.manage import reconcile
 from bao_backup.flows.manager import Manager
 from bao_backup.ports import Runtime
 
@@ -92,7 +94,8 @@ class LocalManager:
             tell=self._tell,
             most_runs=most_runs,
         )
-        self.loop = Manager(wrap(self.runtime), SystemClock(), self._complain)
+        clock = SystemClock()
+        self.loop = Manager(partial(reconcile, wrap(self.runtime), clock), clock, self._complain)
         self._began = False
 
     def close(self) -> None:

@@ -1,19 +1,18 @@
-"""The manager's loop: looks at each cluster when it is due, or when somebody says so."""
+"""The manager's loop: looks at each cluster, or restore, when it is due, or when somebody says so."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from zlib import crc32
 
 from bao_backup.core.errors import BaoBackupError, InternalError
 from bao_backup.core.wake import WakeTimes
-from bao_backup.flows.manage import reconcile
-from bao_backup.ports import Clock, Runtime
+from bao_backup.ports import Clock
 
-#: Every cluster is looked at so often at least, even when nothing is said to have happened.
+#: Everything is looked at so often at least, even when nothing is said to have happened.
 LOOK_AGAIN = timedelta(minutes=5)
 #: Never sooner than this by itself, whatever the decision says.
 SOONEST = timedelta(milliseconds=50)
@@ -25,27 +24,28 @@ SET_BACK = timedelta(seconds=1)
 
 
 class Manager:
-    """Reconciles every cluster that it was told of; an error or a slow server of one harms no other.
+    """Looks at everything that it was told of; an error or a slow server of one harms no other.
 
     Args:
-        runtime: where documents, status and runs are.
+        look: does what is due for a uid, and answers when to look again (None: when told), as
+            `reconcile` with its runtime. What a uid names, it alone knows.
         clock: the time.
-        complain: told of each error, with the cluster's uid.
-        at_once: how many clusters are looked at at the same time; each only once at a time.
+        complain: told of each error, with the uid.
+        at_once: how many are looked at at the same time; each only once at a time.
         longest_rest: the loop goes round so often, in seconds, though nothing is due: to be seen
             alive, and to see the clock being set.
     """
 
     def __init__(
         self,
-        runtime: Runtime,
+        look: Callable[[str], Awaitable[datetime | None]],
         clock: Clock,
         complain: Callable[[str, BaoBackupError], None],
         *,
         at_once: int = 8,
         longest_rest: float = 1.0,
     ) -> None:
-        self._runtime = runtime
+        self._due = look
         self._clock = clock
         self._complain = complain
         self._longest_rest = longest_rest
@@ -65,7 +65,7 @@ class Manager:
         self.rounds = 0
 
     def follow(self, uids: Iterable[str]) -> None:
-        """These are all the clusters now; new ones are looked at soon, and gone ones no more."""
+        """These are all now; new ones are looked at soon, and gone ones no more."""
         wanted = set(uids)
         for uid in self._known - wanted:
             self.drop(uid)
@@ -73,12 +73,12 @@ class Manager:
             self.add(uid)
 
     def add(self, uid: str) -> None:
-        """Look at this cluster soon, which may be a new one."""
+        """Look at this one soon, which may be new."""
         self._known.add(uid)
         self.nudge((uid,))
 
     def drop(self, uid: str) -> None:
-        """This cluster is gone."""
+        """This one is gone."""
         self._known.discard(uid)
         self._wake.set(uid, None)
         self._pauses.pop(uid, None)
@@ -160,11 +160,11 @@ class Manager:
         """One look; answers when the next one is due."""
         now = self._clock.now()
         try:
-            wake = await reconcile(self._runtime, self._clock, uid)
+            wake = await self._due(uid)
         except BaoBackupError as error:
             if uid in self._known:  # else it went while it was looked at
                 self._complain(uid, error)
-        except Exception as error:  # noqa: BLE001 - one cluster's trouble must not end the others
+        except Exception as error:  # noqa: BLE001 - the trouble of one must not end the others
             wrapped = InternalError(f"manage {uid}", type(error).__name__)
             wrapped.__cause__ = error
             self._complain(uid, wrapped)
