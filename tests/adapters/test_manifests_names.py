@@ -19,6 +19,7 @@ from bao_backup.core.spec import OpenBaoCluster
 #: RFC 1123, as Kubernetes checks names, and values of labels.
 SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+COMPONENTS = (names.BACKUP_COMPONENT, names.RESTORE_COMPONENT)
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 
 
@@ -69,25 +70,36 @@ def test_what_the_manager_reads_again_is_on_its_job(document: OpenBaoCluster) ->
 @given(object_names, object_names)
 def test_names_differ_where_clusters_do(one: str, other: str) -> None:
     """Also shortened ones."""
-    for name in (names.service_account_name, names.network_policy_name, names.label_value):
-        assert (name(one) == name(other)) == (one == other)
+    for name in (names.service_account_name, names.network_policy_name):
+        for component in COMPONENTS:
+            assert (name(one, component) == name(other, component)) == (one == other)
+            assert name(one, component) not in {name(other, each) for each in COMPONENTS if each != component}
+    assert (names.label_value(one) == names.label_value(other)) == (one == other)
 
 
-@pytest.mark.parametrize("length", [1, 54, 63, 64, 228, 229, 242, 243, 253])
-def test_a_name_is_shortened_only_where_it_must_be(length: int) -> None:
+@pytest.mark.parametrize("component", COMPONENTS)
+@pytest.mark.parametrize("length", [1, 54, 63, 64, 228, 229, 230, 231, 241, 242, 243, 253])
+def test_a_name_is_shortened_only_where_it_must_be(length: int, component: str) -> None:
     """And keeps its ending, by which people find it."""
     cluster = "a" * length
-    account, policy = names.service_account_name(cluster), names.network_policy_name(cluster)
-    assert (account == f"{cluster}-backup-serviceaccount") == (length <= 253 - 22)
-    assert (policy == f"{cluster}-bao-backup") == (length <= 253 - 11)
-    assert account.endswith("-backup-serviceaccount")
-    assert policy.endswith("-bao-backup")
+    account = names.service_account_name(cluster, component)
+    policy = names.network_policy_name(cluster, component)
+    of_account, of_policy = f"-{component}-serviceaccount", f"-bao-{component}"
+    assert (account == cluster + of_account) == (length <= 253 - len(of_account))
+    assert (policy == cluster + of_policy) == (length <= 253 - len(of_policy))
+    assert account.endswith(of_account)
+    assert policy.endswith(of_policy)
     assert max(len(account), len(policy)) <= 253
 
 
 @pytest.mark.parametrize(
     ("trigger", "expected"),
-    [(Trigger.SCHEDULED, "scheduled"), (Trigger.MANUAL, "manual"), (Trigger.PRE_UPGRADE, "pre-upgrade")],
+    [
+        (Trigger.SCHEDULED, "scheduled"),
+        (Trigger.MANUAL, "manual"),
+        (Trigger.PRE_UPGRADE, "pre-upgrade"),
+        (Trigger.PRE_RESTORE, "pre-restore"),
+    ],
 )
 def test_job_and_pod_say_what_they_were_started_for(trigger: Trigger, expected: str) -> None:
     """By the existing operator's label."""

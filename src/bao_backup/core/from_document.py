@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bao_backup.core.backup_spec import Backup
 from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
 from bao_backup.core.errors import DocumentError, Problem
 from bao_backup.core.servers import Connection
 from bao_backup.core.settings import DEFAULT_JWT_FILE, RunSettings
 from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.core.storage import StoreSettings
-from bao_backup.core.target import S3Options, Target
+from bao_backup.core.target import GcsOptions, S3Options, Target
 
 #: The run's own deadline is so much before the one that ends it from outside, in seconds.
 DEADLINE_MARGIN = 60
@@ -66,7 +65,7 @@ def settings_from_document(document: OpenBaoCluster, secrets: str) -> RunSetting
         else "",
         verify=backup.verify,
         retention=backup.policy,
-        deadline_seconds=own_deadline(backup),
+        deadline_seconds=own_deadline(backup.active_deadline_seconds),
     )
 
 
@@ -78,15 +77,15 @@ def addresses_of(connection: Connection, namespace: str) -> tuple[str, ...]:
     return (f"https://{service.name}.{service.namespace or namespace}.svc:{service.port}",)
 
 
-def own_deadline(backup: Backup) -> float:
-    """How long a run gives itself: a minute less than it is given, a quarter less where that is short."""
-    given = backup.active_deadline_seconds
+def own_deadline(given: int) -> float:
+    """How many seconds a run gives itself: a minute less than given, a quarter less of little."""
     return given - min(DEADLINE_MARGIN, given / 4)
 
 
 def store_settings(target: Target) -> StoreSettings:
     """The target as the store's adapters take it."""
-    s3, azure = target.s3 or S3Options(), target.azure
+    s3, azure, gcs = target.s3 or S3Options(), target.azure, target.gcs or GcsOptions()
+    lock = target.object_lock
     return StoreSettings(
         provider=target.provider,
         bucket=(azure.container if azure else "") or target.bucket,
@@ -99,11 +98,21 @@ def store_settings(target: Target) -> StoreSettings:
         role_arn=target.role_arn,
         sts_endpoint=s3.sts_endpoint,
         sse=s3.sse or "",
-        kms_key_id=s3.kms_key_id,
-        storage_class=s3.storage_class,
-        tags=s3.tags,
+        kms_key_id=s3.kms_key_id or gcs.kms_key_name,
+        storage_class=target.storage_class or s3.storage_class,
+        tags=target.tags or s3.tags,
+        metadata=target.metadata,
+        lock_mode=lock.mode if lock else None,
+        lock_days=lock.days if lock else 0,
+        checksum=s3.checksum or "",
         part_size=target.part_size,
         concurrency=target.concurrency,
+        max_bytes_per_second=target.max_bytes_per_second or 0,
+        proxy=target.proxy,
+        connect_timeout=target.connect_timeout_seconds,
+        request_timeout=target.request_timeout_seconds,
+        max_retries=target.max_retries,
+        retry_timeout=target.retry_timeout_seconds,
     )
 
 

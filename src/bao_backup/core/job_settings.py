@@ -9,16 +9,18 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from bao_backup.core.backup_spec import Backup
+from bao_backup.core.backup_spec import Backup, JobTemplate
 from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
 from bao_backup.core.errors import DocumentError, Problem
 from bao_backup.core.from_document import addresses_of, own_deadline, store_settings
-from bao_backup.core.job_template import template_problems
+from bao_backup.core.job_template import Used, account_problems, template_problems
 from bao_backup.core.login import Auth
 from bao_backup.core.observed import StartRun
 from bao_backup.core.servers import CaSecret
 from bao_backup.core.settings import DEFAULT_CA_FILE, DEFAULT_JWT_FILE, DEFAULT_TOKEN_FOLDER, RunSettings
 from bao_backup.core.spec import OpenBaoCluster
+from bao_backup.core.storage import StoreSettings
+from bao_backup.core.target import Target
 
 #: The Secret of approle and userpass.
 LOGIN_FOLDER = "/etc/bao/backup/login"
@@ -52,7 +54,7 @@ def job_settings(document: OpenBaoCluster, run: StartRun, *, audience: str) -> R
     name = f"{document.metadata.namespace}/{document.metadata.name}"
     if backup is None or login is None or problems:
         raise DocumentError(f"make a Job from the document {name}", problems)
-    target, connection = backup.target, document.spec.connection
+    target = backup.target
     return RunSettings(
         namespace=document.metadata.namespace,
         name=document.metadata.name,
@@ -62,17 +64,12 @@ def job_settings(document: OpenBaoCluster, run: StartRun, *, audience: str) -> R
         slot=run.slot,
         trigger=run.trigger,
         number=run.number,
-        bao=BaoSettings(
-            addresses=server_addresses(document),
-            auth=_auth(login, audience),
-            ca_file=DEFAULT_CA_FILE if ca_secret(document) else "",
-            server_name=connection.server_name if connection else "",
-        ),
-        store=replace(store_settings(target), role_token_file=AWS_TOKEN_FILE if target.role_arn else ""),
+        bao=bao_settings(document, login, audience),
+        store=store_in_pod(target),
         credentials_folder=CREDENTIALS_FOLDER if target.credentials_secret else "",
         verify=backup.verify,
         retention=backup.policy,
-        deadline_seconds=own_deadline(backup),
+        deadline_seconds=own_deadline(backup.active_deadline_seconds),
     )
 
 
@@ -81,14 +78,43 @@ def job_problems(document: OpenBaoCluster) -> tuple[Problem, ...]:
 
     A document without backups, or without a login, has none here: preflight says that.
     """
-    backup, connection = document.spec.backup, document.spec.connection
+    backup = document.spec.backup
     if backup is None:
         return ()
     problems = [Problem(f"spec.backup.{path}", expected) for path, expected in _wrong_in_backup(backup)]
-    if connection is not None and connection.ca_file:
-        expected = "expected caSecretRef instead: a run on Kubernetes has no such file"
-        problems.append(Problem("spec.connection.caFile", expected))
-    return tuple(problems)
+    return (*problems, *connection_problems(document))
+
+
+def connection_problems(document: OpenBaoCluster) -> tuple[Problem, ...]:
+    """Every field of `spec.connection` with which no pod finds the servers."""
+    connection = document.spec.connection
+    if connection is None or not connection.ca_file:
+        return ()
+    expected = "expected caSecretRef instead: a run on Kubernetes has no such file"
+    return (Problem("spec.connection.caFile", expected),)
+
+
+def login_problems(auth: Auth | None) -> Iterator[tuple[str, str]]:
+    """What of `auth` a pod cannot have: path below the field that holds it, and what is expected there."""
+    if auth is not None and auth.file:
+        instead = "no file, since the pod gets a token" if auth.method in _BY_JWT else "secretRef instead"
+        yield "auth.file", f"expected {instead}: a run on Kubernetes has no such file"
+
+
+def bao_settings(document: OpenBaoCluster, login: Auth, audience: str) -> BaoSettings:
+    """The cluster's servers as a pod reaches them, and this login to them."""
+    connection = document.spec.connection
+    return BaoSettings(
+        addresses=server_addresses(document),
+        auth=_auth(login, audience),
+        ca_file=DEFAULT_CA_FILE if ca_secret(document) else "",
+        server_name=connection.server_name if connection else "",
+    )
+
+
+def store_in_pod(target: Target) -> StoreSettings:
+    """The target as a pod reaches it."""
+    return replace(store_settings(target), role_token_file=AWS_TOKEN_FILE if target.role_arn else "")
 
 
 def server_addresses(document: OpenBaoCluster) -> tuple[str, ...]:
@@ -130,8 +156,8 @@ def _auth(login: Auth, audience: str) -> BaoAuth:
 
 
 def _wrong_in_backup(backup: Backup) -> Iterator[tuple[str, str]]:
-    auth = backup.auth
-    if auth is not None and auth.file:
-        instead = "no file, since the pod gets a token" if auth.method in _BY_JWT else "secretRef instead"
-        yield "auth.file", f"expected {instead}: a run on Kubernetes has no such file"
-    yield from template_problems(backup)
+    template = backup.job_template or JobTemplate()
+    yield from login_problems(backup.auth)
+    yield from template_problems(template, [Used("target.path", backup.target)])
+    for path, expected in account_problems(template, backup.target):
+        yield f"target.{path}", expected

@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from bao_backup.core.backup_spec import Backup, JobTemplate
-from bao_backup.core.target import Provider
+from bao_backup.core.backup_spec import JobTemplate
+from bao_backup.core.target import Provider, Target
 
 #: Volumes of a run's own begin so.
 OWN_VOLUME = "bao-"
 #: Below these a run's own volumes are mounted.
 OWN_FOLDERS = ("/tmp", "/etc/bao", "/var/run/secrets", "/run/secrets")  # noqa: S108
 #: Variables of a run's own begin so: they are its settings.
-OWN_VARIABLES = ("CLUSTER_", "BACKUP_", "BAO_BACKUP_")
+OWN_VARIABLES = ("CLUSTER_", "BACKUP_", "RESTORE_", "BAO_BACKUP_")
 #: The one of them that only makes a run tell more.
 VERBOSE = "BAO_BACKUP_VERBOSE"
 #: Set where there is a `target.roleArn`.
 ROLE_VARIABLES = ("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
-def template_problems(backup: Backup) -> Iterator[tuple[str, str]]:
-    """Path below `spec.backup`, and what is expected there."""
-    target, template = backup.target, backup.job_template or JobTemplate()
-    for path, expected in _problems(template, with_role=bool(target.role_arn)):
+class Used(NamedTuple):
+    """A target that the Job's pod reads from, or also writes to."""
+
+    #: What its path is called, e.g. "target.path".
+    path: str
+    target: Target
+    writes: bool = True
+
+
+def template_problems(template: JobTemplate, targets: Sequence[Used]) -> Iterator[tuple[str, str]]:
+    """What is wrong with a template for a Job that uses these targets: path, and what is expected there.
+
+    Paths are below the field that holds `jobTemplate`.
+    """
+    with_role = any(used.target.role_arn for used in targets)
+    for path, expected in _problems(template, with_role=with_role):
         yield f"jobTemplate.{path}", expected
+    for used in targets:
+        if used.target.provider is Provider.FILE and not _is_mounted(used, template):
+            writable = ", and that is not read-only," if used.writes else ""
+            yield (
+                "jobTemplate.volumeMounts",
+                f"expected a mount that {used.path} is in{writable} for provider file",
+            )
+
+
+def account_problems(template: JobTemplate, target: Target) -> Iterator[tuple[str, str]]:
+    """Path below the target, and what is expected there, where the template names a ServiceAccount."""
     identity = target.workload_identity
     if template.service_account_name and identity and identity.service_account_annotations:
         yield (
-            "target.workloadIdentity.serviceAccountAnnotations",
+            "workloadIdentity.serviceAccountAnnotations",
             "expected none, since jobTemplate.serviceAccountName is somebody else's to annotate",
-        )
-    if target.provider is Provider.FILE and not _is_mounted(target.path, template):
-        yield (
-            "jobTemplate.volumeMounts",
-            "expected a mount that target.path is in, and that is not read-only, for provider file",
         )
 
 
@@ -80,10 +99,10 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in {"", "."}]
 
 
-def _is_mounted(path: str, template: JobTemplate) -> bool:
+def _is_mounted(used: Used, template: JobTemplate) -> bool:
     return any(
         str(mount.get("mountPath", "")).startswith("/")
-        and _is_within(path, str(mount["mountPath"]))
-        and not mount.get("readOnly")
+        and _is_within(used.target.path, str(mount["mountPath"]))
+        and not (used.writes and mount.get("readOnly"))
         for mount in template.volume_mounts
     )

@@ -21,6 +21,7 @@ from bao_backup.core.fields import (
     check_host,
     check_mount,
     check_object_name,
+    check_proxy,
     check_schedule,
     check_secret_key,
 )
@@ -31,7 +32,8 @@ from bao_backup.core.restore_spec import RestoreSource, RestoreSpec, check_diges
 from bao_backup.core.schedule import check_time_zone
 from bao_backup.core.servers import Connection
 from bao_backup.core.storage import check_key
-from bao_backup.core.target import S3Options, Target
+from bao_backup.core.store_options import ASLEEP, LACKS, check_storage_class
+from bao_backup.core.target import NO_CUSTOMER_KEYS, NO_SCOPE, AzureOptions, S3Options, Target
 
 
 class TextRule(NamedTuple):
@@ -97,6 +99,13 @@ TEXTS: Mapping[Check, TextRule] = {
         'expected a URL like "https://s3.example.com", without user name, query or fragment',
         rf"{_SCHEME}://{_HOST}(?::0*[1-9][0-9]{{0,4}})?(?:/[^?# ]*)?\??#?",
     ),
+    check_proxy: TextRule(
+        'expected a URL like "http://proxy.example.com:3128", without user name or path',
+        rf"[hH][tT][tT][pP]://{_HOST}(?::0*[1-9][0-9]{{0,4}})?/?\??#?",
+    ),
+    check_storage_class: TextRule(
+        'expected a name such as "STANDARD_IA" or "Cool"', r"[A-Za-z][A-Za-z0-9_-]*"
+    ),
     check_host: TextRule('expected a host\'s name, as "bao.example.com"', _HOST),
     check_age: TextRule(
         'expected a Go duration of more than 0, like "168h" or "1h30m" (there is no d or w)',
@@ -155,6 +164,43 @@ _TIME_ZONES_AGREE = (
 )
 
 
+def _lacks() -> tuple[Rule, ...]:
+    """The options that a kind of store has not."""
+    return tuple(
+        Rule(
+            field,
+            f"!{_given(field)} || self.provider != '{provider}'",
+            f"expected none with provider {provider}: {why}",
+        )
+        for provider, options in LACKS.items()
+        for field, why in options.items()
+    )
+
+
+def _given(field: str) -> str:
+    if field in {"tags", "metadata"}:
+        return f"(has(self.{field}) && self.{field}.size() > 0)"
+    return f"has(self.{field})" if field == "objectLock" else _has(field)
+
+
+def _asleep(provider: str, condition: str = "") -> Rule:
+    """A storage class whose objects cannot be read at once."""
+    classes = ", ".join(f"'{name}'" for name in sorted(ASLEEP[provider]))
+    return Rule(
+        "storageClass",
+        f"!({condition}has(self.storageClass) && self.storageClass in [{classes}])",
+        "expected a class that can be read at once: receipts, verify and restore read it",
+    )
+
+
+def _said_once(field: str, given: str, elsewhere: str) -> Rule:
+    return Rule(
+        field,
+        f"!({given} && has(self.s3) && {elsewhere})",
+        f"expected either {field} or s3.{field}: they are the same",
+    )
+
+
 _ONE_LOGIN = (
     Rule(
         "jwtAuthRole",
@@ -186,8 +232,27 @@ RULES: Mapping[type[Value], tuple[Rule, ...]] = {
         _only_with("s3", "has(self.s3)", "s3"),
         _only_with("gcs", "has(self.gcs)", "gcs"),
         _only_with("azure", "has(self.azure)", "azure"),
+        *_lacks(),
+        *(_asleep(provider, f"self.provider == '{provider}' && ") for provider in ASLEEP),
+        _said_once(
+            "storageClass", _has("storageClass"), "has(self.s3.storageClass) && self.s3.storageClass != ''"
+        ),
+        _said_once("tags", _given("tags"), "has(self.s3.tags) && self.s3.tags.size() > 0"),
+    ),
+    AzureOptions: (
+        Rule(
+            "encryptionScope",
+            f"!{_has('encryptionScope')}",
+            NO_SCOPE,
+        ),
     ),
     S3Options: (
+        Rule(
+            "sse",
+            "!has(self.sse) || self.sse != 'SSE-C'",
+            NO_CUSTOMER_KEYS,
+        ),
+        _asleep("s3"),
         Rule(
             "sse",
             f"!{_has('kmsKeyId')} || (has(self.sse) && self.sse in ['aws:kms', 'aws:kms:dsse'])",

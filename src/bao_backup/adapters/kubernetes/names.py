@@ -18,6 +18,7 @@ CLUSTER = "openbao.org/cluster"
 #: What a Job is for: "backup", "restore" or "upgrade-snapshot".
 COMPONENT = "openbao.org/component"
 BACKUP_COMPONENT = "backup"
+RESTORE_COMPONENT = "restore"
 UPGRADE_COMPONENT = "upgrade-snapshot"
 #: "scheduled", "manual" or "pre-upgrade".
 BACKUP_TYPE = "openbao.org/backup-type"
@@ -32,6 +33,9 @@ CLUSTER_NAME = "openbao.org/cluster-name"
 CLUSTER_UID = "openbao.org/cluster-uid"
 SLOT = "openbao.org/slot"
 TRY = "openbao.org/try"
+#: Annotations of a Job that restores: the restore's name and uid.
+RESTORE_NAME = "openbao.org/restore-name"
+RESTORE_UID = "openbao.org/restore-uid"
 #: Annotation of a Job of ours that is over, and whose result is in the status.
 RECORDED = "openbao.org/result-recorded"
 #: Annotation of a Job that the manager ended since its pod could not start: "REASON: MESSAGE".
@@ -46,14 +50,17 @@ def is_ours(key: str) -> bool:
     return key.startswith("openbao.org/") or key in {MANAGED_BY, APP_NAME, INSTANCE}
 
 
-def service_account_name(cluster: str) -> str:
-    """The ServiceAccount of a cluster's runs; the existing operator's roles are bound to this name."""
-    return _ending(cluster, "-backup-serviceaccount")
+def service_account_name(cluster: str, component: str) -> str:
+    """The ServiceAccount of a cluster's runs; the existing operator's roles are bound to this name.
+
+    `component` is BACKUP_COMPONENT or RESTORE_COMPONENT: each has its own, and so its own role.
+    """
+    return _ending(cluster, f"-{component}-serviceaccount")
 
 
-def network_policy_name(cluster: str) -> str:
+def network_policy_name(cluster: str, component: str) -> str:
     """The NetworkPolicy of a cluster's runs: never the existing operator's `-jobs-network-policy`."""
-    return _ending(cluster, "-bao-backup")
+    return _ending(cluster, f"-bao-{component}")
 
 
 def label_value(name: str) -> str:

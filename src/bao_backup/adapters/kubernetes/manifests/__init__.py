@@ -1,4 +1,4 @@
-"""The objects of a run, made from a document: pure functions, compared with YAML in the tests."""
+"""The objects of a run, made from documents: pure functions, compared with YAML in the tests."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from bao_backup.adapters.kubernetes.manifests.identity import service_account
 from bao_backup.adapters.kubernetes.manifests.job import job
 from bao_backup.adapters.kubernetes.manifests.network import network_policy
 from bao_backup.adapters.kubernetes.manifests.owned import Manifest
+from bao_backup.adapters.kubernetes.manifests.work import Work, work_of_backup, work_of_restore
 from bao_backup.adapters.kubernetes.options import JobOptions
 from bao_backup.core.job_settings import job_settings
 from bao_backup.core.observed import StartRun
+from bao_backup.core.restore_from_document import restore_settings_from_documents
+from bao_backup.core.restore_spec import OpenBaoRestore
 from bao_backup.core.spec import OpenBaoCluster
 
-__all__ = ["Manifest", "RunObjects", "run_objects"]
+__all__ = ["Manifest", "RunObjects", "restore_objects", "run_objects"]
 
 
 class RunObjects(NamedTuple):
@@ -27,13 +30,28 @@ class RunObjects(NamedTuple):
 
 
 def run_objects(document: OpenBaoCluster, run: StartRun, options: JobOptions) -> RunObjects:
-    """The objects of this run of the cluster; the same for the same three.
+    """The objects of this backup of the cluster; the same for the same three.
 
     Raises DocumentError that names each field with which no run can work on Kubernetes.
     """
     settings = job_settings(document, run, audience=options.audience)
+    return _objects(work_of_backup(document, run, settings), options)
+
+
+def restore_objects(
+    restore: OpenBaoRestore, cluster: OpenBaoCluster, name: str, options: JobOptions
+) -> RunObjects:
+    """The objects of this restore into the cluster, by a Job of this name; the same for the same four.
+
+    Raises DocumentError that names each field with which no restore can work on Kubernetes.
+    """
+    settings = restore_settings_from_documents(restore, cluster, audience=options.audience)
+    return _objects(work_of_restore(restore, cluster, name, settings), options)
+
+
+def _objects(work: Work, options: JobOptions) -> RunObjects:
     return RunObjects(
-        service_account=service_account(document),
-        network_policy=network_policy(document, settings, options) if options.network_policy else None,
-        job=job(document, run, settings, options),
+        service_account=service_account(work),
+        network_policy=network_policy(work, options) if options.network_policy else None,
+        job=job(work, options),
     )

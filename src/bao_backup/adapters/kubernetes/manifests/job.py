@@ -2,63 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-
 from bao_backup.adapters.kubernetes import names
-from bao_backup.adapters.kubernetes.manifests.owned import (
-    Manifest,
-    backup_of,
-    merged,
-    metadata,
-    own_labels,
-    template_of,
-)
+from bao_backup.adapters.kubernetes.manifests.owned import Manifest, merged, metadata, own_labels
 from bao_backup.adapters.kubernetes.manifests.pod import pod_spec
+from bao_backup.adapters.kubernetes.manifests.work import Work
 from bao_backup.adapters.kubernetes.options import JobOptions
-from bao_backup.core.model import Trigger
-from bao_backup.core.observed import StartRun
-from bao_backup.core.settings import RunSettings
-from bao_backup.core.spec import OpenBaoCluster
-
-#: Values of the label `names.BACKUP_TYPE`.
-BACKUP_TYPES = {
-    Trigger.SCHEDULED: "scheduled",
-    Trigger.MANUAL: "manual",
-    Trigger.PRE_UPGRADE: "pre-upgrade",
-}
 
 
-def job(document: OpenBaoCluster, run: StartRun, settings: RunSettings, options: JobOptions) -> Manifest:
+def job(work: Work, options: JobOptions) -> Manifest:
     """The Job. It has no time to live yet: that is set once its result is in the status."""
-    template, cluster = template_of(document), document.metadata.name
-    type_of_backup = {names.BACKUP_TYPE: BACKUP_TYPES[run.trigger]}
-    labels = merged(template.labels, own_labels(cluster) | type_of_backup)
-    identity = backup_of(document).target.workload_identity
-    pod_labels = merged(identity.pod_labels if identity else {}, labels)
+    template = work.template
+    labels = merged(template.labels, {**own_labels(work), **work.labels})
+    pod_labels: dict[str, str] = {}
+    for each in reversed(work.targets):
+        pod_labels |= each.target.workload_identity.pod_labels if each.target.workload_identity else {}
+    key = {names.KEY: work.key} if work.key else {}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata(document, run.name, labels, merged(template.annotations, _about(document, run))),
+        "metadata": metadata(work, work.name, labels, merged(template.annotations, work.annotations)),
         "spec": {
+            # One pod and no more: the manager alone tries a backup again, and nobody a restore, since a
+            # snapshot must never be submitted twice. (The existing operator's restores have 3.)
             "backoffLimit": 0,
-            "activeDeadlineSeconds": backup_of(document).active_deadline_seconds,
+            "activeDeadlineSeconds": work.deadline_seconds,
             "template": {
                 "metadata": {
-                    "labels": pod_labels,
-                    "annotations": merged(template.annotations, {names.KEY: run.key}),
+                    "labels": merged(pod_labels, labels),
+                    "annotations": merged(template.annotations, key),
                 },
-                "spec": pod_spec(document, settings, options),
+                "spec": pod_spec(work, options),
             },
         },
-    }
-
-
-def _about(document: OpenBaoCluster, run: StartRun) -> dict[str, str]:
-    """What the manager reads from its Job again; a label has no room for a whole name."""
-    return {
-        names.KEY: run.key,
-        names.CLUSTER_NAME: document.metadata.name,
-        names.CLUSTER_UID: document.metadata.uid,
-        names.SLOT: run.slot.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z",
-        names.TRY: str(run.number),
     }

@@ -11,12 +11,11 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from bao_backup.adapters.kubernetes import names
-from bao_backup.adapters.kubernetes.manifests.owned import Manifest, backup_of, metadata, own_labels
+from bao_backup.adapters.kubernetes.manifests.owned import Manifest, metadata, own_labels
+from bao_backup.adapters.kubernetes.manifests.work import Work
 from bao_backup.adapters.kubernetes.options import JobOptions
-from bao_backup.core.connection import parse_address
+from bao_backup.core.connection import BaoSettings, parse_address
 from bao_backup.core.job_settings import OPENBAO_PORT
-from bao_backup.core.settings import RunSettings
-from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.core.target import Provider, Target
 
 HTTPS_PORT = 443
@@ -38,23 +37,22 @@ METADATA: dict[Provider, tuple[tuple[str, int], ...]] = {
 }
 
 
-def network_policy(document: OpenBaoCluster, settings: RunSettings, options: JobOptions) -> Manifest:
-    """The policy: no way in, and out only to what a backup needs and `network.egressRules` adds."""
-    cluster = document.metadata.name
-    target = backup_of(document).target
+def network_policy(work: Work, options: JobOptions) -> Manifest:
+    """The policy: no way in, and out only to what the work needs and `network.egressRules` adds."""
+    targets = [each.target for each in work.targets]
     rules = [
         _dns(options),
-        *_to_servers(settings),
-        *_to_store(target),
-        *_to_identity(target),
-        *document.spec.network.egress_rules,
+        *_to_servers(work.bao),
+        *(rule for target in targets for rule in _to_store(target)),
+        *(rule for target in targets for rule in _to_identity(target)),
+        *work.cluster.spec.network.egress_rules,
     ]
     chosen = (names.MANAGED_BY, names.CLUSTER, names.COMPONENT)
-    labels = own_labels(cluster)
+    labels = own_labels(work)
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": metadata(document, names.network_policy_name(cluster)),
+        "metadata": metadata(work, names.network_policy_name(work.cluster.metadata.name, work.component)),
         "spec": {
             "podSelector": {"matchLabels": {label: labels[label] for label in chosen}},
             "policyTypes": ["Ingress", "Egress"],
@@ -70,9 +68,9 @@ def _dns(options: JobOptions) -> Manifest:
     return {"ports": [{"protocol": protocol, "port": port} for port in ports for protocol in ("UDP", "TCP")]}
 
 
-def _to_servers(settings: RunSettings) -> list[Manifest]:
+def _to_servers(bao: BaoSettings) -> list[Manifest]:
     rules = []
-    for address in settings.bao.addresses:
+    for address in bao.addresses:
         server = parse_address(address)
         rules.append(_rule(server.host, server.port))
         if _namespace_of_service(server.host):

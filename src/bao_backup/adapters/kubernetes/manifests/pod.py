@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from bao_backup.adapters.kubernetes import names
-from bao_backup.adapters.kubernetes.manifests.owned import Manifest, backup_of, template_of
+from collections.abc import Mapping
+
+from bao_backup.adapters.kubernetes.manifests.owned import Manifest
 from bao_backup.adapters.kubernetes.manifests.volumes import Mounted, mounted
+from bao_backup.adapters.kubernetes.manifests.work import Work
 from bao_backup.adapters.kubernetes.options import JobOptions
 from bao_backup.core.backup_spec import JobTemplate
-from bao_backup.core.settings import RunSettings, to_environment
-from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.core.storage import MIB
 
-CONTAINER = "backup"
 #: The executor answers a signal within a second and gives an upload 10 to abort; revoking the token
 #: may take three waits of 5, and one small request to a store that hangs the rest.
 GRACE_SECONDS = 60
@@ -22,18 +21,17 @@ RESULT_FILE = "/dev/termination-log"
 MEMORY, LEAST_MEMORY = 256 * MIB, 512 * MIB
 
 
-def pod_spec(document: OpenBaoCluster, settings: RunSettings, options: JobOptions) -> Manifest:
+def pod_spec(work: Work, options: JobOptions) -> Manifest:
     """What runs, as whom, and where."""
-    template, mounts = template_of(document), mounted(document, settings)
+    template, mounts = work.template, mounted(work)
     spec: Manifest = {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "serviceAccountName": template.service_account_name
-        or names.service_account_name(document.metadata.name),
+        "serviceAccountName": work.service_account_name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": _pod_security(options),
-        "containers": [_container(document, settings, options, mounts)],
+        "containers": [_container(work, options, mounts)],
         "volumes": [{"name": each.name, **each.source} for each in mounts] + list(template.volumes),
     }
     if options.image_pull_secrets:
@@ -41,18 +39,16 @@ def pod_spec(document: OpenBaoCluster, settings: RunSettings, options: JobOption
     return spec | _placement(template)
 
 
-def _container(
-    document: OpenBaoCluster, settings: RunSettings, options: JobOptions, mounts: tuple[Mounted, ...]
-) -> Manifest:
-    template = template_of(document)
+def _container(work: Work, options: JobOptions, mounts: tuple[Mounted, ...]) -> Manifest:
+    template = work.template
     return {
-        "name": CONTAINER,
-        "image": backup_of(document).image or options.image,
+        "name": work.component,
+        "image": work.image or options.image,
         "imagePullPolicy": options.image_pull_policy,
         # The image's entry point is the program itself.
-        "args": ["backup", "--result", RESULT_FILE],
-        "env": _environment(settings) + list(template.env),
-        "resources": template.resources or _resources(settings),
+        "args": [work.component, "--result", RESULT_FILE],
+        "env": _environment(work.environment) + list(template.env),
+        "resources": template.resources or _resources(work),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
@@ -65,11 +61,7 @@ def _container(
     }
 
 
-def _environment(settings: RunSettings) -> list[Manifest]:
-    variables = to_environment(settings)
-    if settings.store.role_arn:
-        variables["AWS_ROLE_ARN"] = settings.store.role_arn
-        variables["AWS_WEB_IDENTITY_TOKEN_FILE"] = settings.store.role_token_file
+def _environment(variables: Mapping[str, str]) -> list[Manifest]:
     # Kubernetes replaces $(NAME) in a value, unless the dollar is doubled.
     return [{"name": name, "value": value.replace("$", "$$")} for name, value in variables.items()]
 
@@ -87,13 +79,13 @@ def _pod_security(options: JobOptions) -> Manifest:
     }
 
 
-def _resources(settings: RunSettings) -> Manifest:
+def _resources(work: Work) -> Manifest:
     """The existing operator's, but for more memory where the parts of an upload need it, and processor.
 
     A snapshot of small entries takes 12 s of processor time a GiB (docs/benchmarks.md): with half a
     processor the run, not the server, would be the slower side.
     """
-    parts = settings.store.part_size * (settings.store.concurrency + 1)
+    parts = max(each.store.part_size * (each.store.concurrency + 1) for each in work.targets)
     memory = max(LEAST_MEMORY, MEMORY + parts)
     return {
         "requests": {"cpu": "100m", "memory": "128Mi"},

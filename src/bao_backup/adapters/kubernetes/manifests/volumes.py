@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from bao_backup.adapters.kubernetes.manifests.owned import Manifest, backup_of
+from bao_backup.adapters.kubernetes.manifests.owned import Manifest
+from bao_backup.adapters.kubernetes.manifests.work import Work
 from bao_backup.core.errors import InternalError
 from bao_backup.core.job_settings import ca_secret
 from bao_backup.core.job_template import OWN_VOLUME
-from bao_backup.core.settings import DEFAULT_CA_FILE, RunSettings
-from bao_backup.core.spec import OpenBaoCluster
+from bao_backup.core.settings import DEFAULT_CA_FILE
 
 #: 0400; the kubelet adds the right of the pod's group to read.
 SECRET_MODE = 0o400
@@ -36,32 +36,32 @@ class Mounted(NamedTuple):
         return mount | {"readOnly": True} if self.read_only else mount
 
 
-def mounted(document: OpenBaoCluster, settings: RunSettings) -> tuple[Mounted, ...]:
-    """The volumes of a run's own, at the paths that its settings name."""
-    auth, store, backup = settings.bao.auth, settings.store, backup_of(document)
+def mounted(work: Work) -> tuple[Mounted, ...]:
+    """The volumes of a run's own, at the paths that its settings name, each path once."""
+    auth = work.bao.auth
     temporary = {"emptyDir": {"sizeLimit": TEMPORARY_SPACE}}
     found = [Mounted(f"{OWN_VOLUME}tmp", temporary, TEMPORARY_FOLDER, read_only=False)]
-    ca = ca_secret(document)
+    ca = ca_secret(work.cluster)
     if ca is not None:
         found.append(_secret_file("ca", ca.name, ca.key, DEFAULT_CA_FILE))
     if auth.jwt_file:
         found.append(_token("token", auth.audience, auth.jwt_file))
     if auth.token_file:
-        found.append(_secret_file("token", _login_secret(document), "token", auth.token_file))
+        found.append(_secret_file("token", _login_secret(work), "token", auth.token_file))
     if auth.secret_folder:
-        found.append(_secret("login", _login_secret(document), auth.secret_folder))
-    if settings.credentials_folder:
-        found.append(_secret("credentials", backup.target.credentials_secret, settings.credentials_folder))
-    if store.role_token_file:
-        found.append(_token("aws-token", AWS_AUDIENCE, store.role_token_file))
-    return tuple(found)
+        found.append(_secret("login", _login_secret(work), auth.secret_folder))
+    for each in work.targets:
+        if each.credentials_folder:
+            found.append(_secret(each.volume, each.target.credentials_secret, each.credentials_folder))
+        if each.store.role_token_file:
+            found.append(_token("aws-token", AWS_AUDIENCE, each.store.role_token_file))
+    return tuple({mounted.folder: mounted for mounted in reversed(found)}.values())[::-1]
 
 
-def _login_secret(document: OpenBaoCluster) -> str:
-    login = document.login
-    if login is None or not login.secret:
+def _login_secret(work: Work) -> str:
+    if not work.login_secret:
         raise InternalError("mount the login", "the document names no Secret for it")
-    return login.secret
+    return work.login_secret
 
 
 def _secret(name: str, secret: str, folder: str) -> Mounted:
