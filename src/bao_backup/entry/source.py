@@ -1,13 +1,16 @@
-"""Which cluster a command is about: named in a configuration, or by the environment of a Job."""
+"""Which cluster a command is about: named in a configuration or a target, or by the environment of a Job."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from msgspec.structs import replace
 
 from bao_backup.core.errors import ConfigurationError
@@ -15,6 +18,7 @@ from bao_backup.core.model import Trigger
 from bao_backup.core.settings import RunSettings, from_environment
 
 if TYPE_CHECKING:  # a run that the environment configures reads no document
+    from bao_backup.adapters.documents import Document
     from bao_backup.core.spec import OpenBaoCluster
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,7 +51,7 @@ def source_options(command: F) -> F:
         click.option(
             "--cluster",
             metavar="[NAMESPACE/]NAME",
-            help="Which cluster of the configuration; not needed when there is one.",
+            help="Which cluster of the configuration or target; not needed when there is one.",
         ),
         secrets_option,
         verbose_option,
@@ -55,6 +59,47 @@ def source_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where the backups are that a command works on, and of which cluster, as its options say it."""
+
+    config: Path | None = None
+    cluster: str | None = None
+    secrets: Path | None = None
+    #: A target's URL, as `core.target_url` reads it, instead of a configuration.
+    target: str | None = None
+    #: The folder of the target's credentials; None: the environment's own.
+    credentials: Path | None = None
+
+
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--config, --target, --credentials, --cluster, --secrets and --verbose, as the one argument `source`.
+
+    A configuration that only the environment names gives way to --target.
+    """
+
+    @functools.wraps(command)
+    def with_source(**options: Any) -> Any:
+        source = Source(**{field.name: options.pop(field.name) for field in dataclasses.fields(Source)})
+        given_as = click.get_current_context().get_parameter_source("config")
+        if source.target is not None and given_as is not ParameterSource.COMMANDLINE:
+            source = dataclasses.replace(source, config=None)
+        return command(source=source, **options)
+
+    target = click.option(
+        "--target",
+        metavar="URL",
+        help="Where the backups are, without any document: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,"
+        " azure://CONTAINER/PREFIX or file:///FOLDER; ?endpoint=URL&region=NAME&pathStyle=true as needed.",
+    )
+    credentials = click.option(
+        "--credentials",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder with the target's credentials, a file each, as a Secret's; else the environment's.",
+    )
+    return source_options(target(credentials(with_source)))
 
 
 def load_settings(config: Path | None, cluster: str | None, secrets: Path | None) -> RunSettings:
@@ -72,6 +117,14 @@ def load_settings(config: Path | None, cluster: str | None, secrets: Path | None
     return from_environment(os.environ)
 
 
+def load_settings_of_all(config: Path, secrets: Path | None) -> list[RunSettings]:
+    """The settings of every cluster of a configuration; there is at least one."""
+    from bao_backup.core.from_document import settings_from_document
+
+    folder = secrets_beside(config, secrets)
+    return [settings_from_document(_parsed(named), folder) for named in _clusters_in(config).values()]
+
+
 def _from_documents(config: Path, cluster: str | None, secrets: Path | None) -> RunSettings:
     from bao_backup.core.from_document import settings_from_document
 
@@ -81,8 +134,14 @@ def _from_documents(config: Path, cluster: str | None, secrets: Path | None) -> 
 
 def load_document(config: Path, cluster: str | None) -> OpenBaoCluster:
     """The document of the one cluster that the options name, whatever a run of it would still miss."""
-    from bao_backup.adapters.documents import Document, document_files, read_documents
-    from bao_backup.core.spec import CLUSTER_KIND, parse_cluster
+    named = _clusters_in(config)
+    return _parsed(named[_choose(cluster, list(named), config)])
+
+
+def _clusters_in(config: Path) -> dict[str, list[Document]]:
+    """NAMESPACE/NAME -> its documents."""
+    from bao_backup.adapters.documents import document_files, read_documents
+    from bao_backup.core.spec import CLUSTER_KIND
 
     files = document_files(config)
     documents = [document for file in files for document in read_documents(file)]
@@ -97,12 +156,19 @@ def load_document(config: Path, cluster: str | None) -> OpenBaoCluster:
             f"describe a cluster there, in a document of kind {CLUSTER_KIND} in a .yaml, .yml or .json file"
         )
         raise ConfigurationError(f"find a cluster in {config}", there, hint=hint)
-    chosen = named[_choose(cluster, list(named), config)]
-    if len(chosen) > 1:
-        places = " and ".join(sorted({str(document.source) for document in chosen}))
-        doing = f"find the cluster {_name_of(chosen[0].content)}"
-        raise ConfigurationError(doing, f"there are {len(chosen)} of this name in {places}", hint="keep one")
-    return parse_cluster(chosen[0].content, strict=True)
+    return named
+
+
+def _parsed(documents: list[Document]) -> OpenBaoCluster:
+    """What the only document of a name says."""
+    from bao_backup.core.spec import parse_cluster
+
+    if len(documents) > 1:
+        places = " and ".join(sorted({str(document.source) for document in documents}))
+        doing = f"find the cluster {_name_of(documents[0].content)}"
+        why = f"there are {len(documents)} of this name in {places}"
+        raise ConfigurationError(doing, why, hint="keep one")
+    return parse_cluster(documents[0].content, strict=True)
 
 
 def _choose(cluster: str | None, names: list[str], config: Path) -> str:
