@@ -24,6 +24,7 @@ from bao_backup.core.errors import (
 )
 from bao_backup.core.model import Leader, Value
 from bao_backup.core.receipt import Receipt
+from bao_backup.flows.leader import wait_for_leader
 from bao_backup.flows.own_backup import BackupOrder, OwnBackup
 from bao_backup.flows.stop import Stop
 from bao_backup.flows.transfer import ABORT_GRACE, Proven, transfer
@@ -129,27 +130,16 @@ class BackupFlow:
 
     def _find_leader(self) -> Leader:
         """Ask until there is a leader, the patience ends, or the run must end."""
-        begun = self._clock.monotonic()
-        told = ""
-        while True:
-            try:
-                leader = self._bao.find_leader()
-            except LeaderError as error:
-                waited = self._clock.monotonic() - begun
-                pause = min(max(self._patience.pause, waited / 10), 5.0)
-                remaining = self._stop.remaining
-                out_of_time = remaining is not None and remaining <= pause
-                if not error.transient or waited >= self._patience.leader_wait or out_of_time:
-                    raise
-                if error.why != told:
-                    limit = f"{self._patience.leader_wait:g} s"
-                    self._reporter.say(f"waiting for a leader: {error.why} (up to {limit})")
-                    told = error.why
-                self._stop.wait(pause)
-            else:
-                self._leader_may_be_another = False
-                self._reporter.say(f"the leader is {leader.address}, version {leader.version or 'unknown'}")
-                return leader
+        leader = wait_for_leader(
+            self._bao,
+            clock=self._clock,
+            stop=self._stop,
+            reporter=self._reporter,
+            pause=self._patience.pause,
+            longest=self._patience.leader_wait,
+        )
+        self._leader_may_be_another = False
+        return leader
 
     def _try_once(self, leader: Leader, started: datetime) -> Receipt:
         self._stop.check()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from bao_backup.core.archive import ArchiveReader
 from bao_backup.core.errors import ArchiveError, StoredDiffersError
@@ -11,10 +12,27 @@ from bao_backup.core.model import Contents, Stored
 from bao_backup.core.naming import receipt_key
 from bao_backup.core.receipt import MAXIMUM_RECEIPT_SIZE, Receipt, decode_receipt
 from bao_backup.flows.stop import Stop
-from bao_backup.ports import Reporter, Store
+from bao_backup.ports import Reporter
 
 
-def read_receipt(store: Store, key: str) -> Receipt:
+class Readable(Protocol):
+    """The reading half of the Store port: also a file of this machine can be read so."""
+
+    @property
+    def location(self) -> str:
+        """As of a Store."""
+        ...
+
+    def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+        """As of a Store."""
+        ...
+
+    def head(self, key: str) -> Stored:
+        """As of a Store."""
+        ...
+
+
+def read_receipt(store: Readable, key: str) -> Receipt:
     """The receipt of the backup `key`; ObjectNotFoundError when there is none."""
     body = bytearray()
     for chunk in store.get(receipt_key(key)):
@@ -24,7 +42,7 @@ def read_receipt(store: Store, key: str) -> Receipt:
     return decode_receipt(bytes(body), key)
 
 
-def read_whole(store: Store, stored: Stored, stop: Stop, reporter: Reporter) -> Contents:
+def read_whole(store: Readable, stored: Stored, stop: Stop, reporter: Reporter) -> Contents:
     """Read an object to its end, and prove it; ArchiveError when it is not one whole snapshot."""
     reader = ArchiveReader()
     with about_stored(store, stored.key):
@@ -36,7 +54,7 @@ def read_whole(store: Store, stored: Stored, stop: Stop, reporter: Reporter) -> 
 
 
 @contextmanager
-def about_stored(store: Store, key: str) -> Iterator[None]:
+def about_stored(store: Readable, key: str) -> Iterator[None]:
     """What is wrong with an archive is told of the object that it was read from."""
     try:
         yield
