@@ -51,6 +51,7 @@ results = st.builds(
     retention=st.none()
     | st.builds(RetentionOutcome, kept=st.integers(0, 10**6), dropped=lines, failed=lines),
     warnings=lines,
+    safety_key=long_texts,
 )
 
 

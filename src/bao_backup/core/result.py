@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from bao_backup.core.errors import BaoBackupError
 from bao_backup.core.model import Outcome, Result, RetentionOutcome, Trigger
 from bao_backup.core.receipt import Receipt
+from bao_backup.core.restore_outcome import Restored
 from bao_backup.core.storage import MAX_KEY_BYTES
 
 #: Kubernetes keeps 4,096 bytes of a termination message; this leaves room.
@@ -64,7 +65,29 @@ def succeeded(
     )
 
 
-def failed(
+def restored(done: Restored) -> Result:
+    """The result of a restore that is done; size, digest and Raft position are the snapshot's."""
+    return Result(
+        outcome=Outcome.SUCCEEDED,
+        reason="RestoreSucceeded",
+        message="; ".join((f"{done.key} is restored to {done.namespace}/{done.name}", *done.next_steps)),
+        exit_code=0,
+        key=done.key,
+        size=done.size,
+        sha256=done.sha256,
+        started=done.started,
+        finished=done.finished,
+        trigger=Trigger.MANUAL,
+        tries=1,
+        raft_index=done.raft_index,
+        raft_term=done.raft_term,
+        server_version=done.leader.version,
+        warnings=done.warnings,
+        safety_key=done.safety_key,
+    )
+
+
+def failed(  # noqa: PLR0913 - a result has so many fields that an error does not tell
     error: BaoBackupError,
     *,
     started: datetime,
@@ -74,6 +97,7 @@ def failed(
     trigger: Trigger = Trigger.SCHEDULED,
     tries: int = 0,
     warnings: tuple[str, ...] = (),
+    safety_key: str = "",
 ) -> Result:
     """The result of a run that ended in an error; its exit code and reason are the error's."""
     return Result(
@@ -88,18 +112,19 @@ def failed(
         trigger=trigger,
         tries=tries,
         warnings=warnings,
+        safety_key=safety_key,
     )
 
 
 def encode_result(result: Result) -> bytes:
     """The result as JSON of at most 3,500 bytes: long texts are cut, and lists shortened."""
     whole = _Room(LARGEST_RESULT, LARGEST_RESULT, LARGEST_RESULT)
-    body = b""
     for room in (whole, *_ROOMS):
         body = msgspec.json.encode(_shortened(result, room))
         if len(body) <= LARGEST_RESULT:
-            break
-    return body
+            return body
+    # Two keys, each as long as any store allows: the way back is worth more than what its document says.
+    return msgspec.json.encode(_shortened(replace(result, key=""), _ROOMS[-1]))
 
 
 def decode_result(body: bytes) -> Result | None:
@@ -127,13 +152,18 @@ def _shortened(result: Result, room: _Room) -> Result:
         result,
         reason=_cut(result.reason, _LONGEST_NAME),
         message=_cut(result.message, room.message),
-        # A part of a key would be another key.
-        key=result.key if _cut(result.key, _LONGEST_KEY) == result.key else "",
+        key=_whole_key(result.key),
+        safety_key=_whole_key(result.safety_key),
         sha256=_cut(result.sha256, _LONGEST_NAME),
         server_version=_cut(result.server_version, _LONGEST_NAME),
         retention=retention,
         warnings=(*warnings, f"and {missing} more") if missing else warnings,
     )
+
+
+def _whole_key(key: str) -> str:
+    """A part of a key would be another key."""
+    return key if _cut(key, _LONGEST_KEY) == key else ""
 
 
 def _few(lines: tuple[str, ...], room: _Room) -> tuple[str, ...]:

@@ -1,0 +1,190 @@
+"""What looks at a server say after a snapshot was sent to it: taken, sealed, or not to be told yet.
+
+A server that takes a snapshot answers at once and applies it afterwards; when that fails it seals
+itself (docs/decisions/0017-how-a-restore-ends.md). So what counts is what the nodes show:
+
+- The login of this very restore is younger than any backup, so a server that has taken the snapshot
+  does not know it. A configured token may be older, and says nothing.
+- The cluster's id becomes the snapshot's.
+- The Raft index moves by two at least (the snapshot and a no-op), as it also does by other writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from bao_backup.core.errors import RestoreUnknownError
+from bao_backup.core.model import Leader, Node, NodeState, Value
+from bao_backup.core.restore_errors import RestoreSealedError
+
+#: A leader, or a seal, is settled when so many looks in a row show it.
+SETTLED_LOOKS = 3
+#: Where only the Raft index tells of a change.
+SETTLED_LOOKS_BY_INDEX = 6
+#: The snapshot's own index and a no-op behind it.
+LEAST_MOVE = 2
+
+
+class Look(Value, frozen=True, kw_only=True):
+    """What the nodes say at one moment."""
+
+    nodes: tuple[Node, ...]
+    #: Whether the leader knows the login; None where it did not say.
+    knows_login: bool | None = None
+
+    @property
+    def leader(self) -> Leader | None:
+        """The one active node; None where there is none, or where two say that they are."""
+        active = [node.leader for node in self.nodes if node.state is NodeState.ACTIVE and node.leader]
+        return active[0] if len(active) == 1 else None
+
+    @property
+    def index(self) -> int:
+        """The Raft index that the leader has applied; 0 where it is not known."""
+        leader = self.leader
+        found = [node.applied_index for node in self.nodes if node.leader is not None]
+        return found[0] if leader is not None and found else 0
+
+    def state_of(self, address: str, ip: str) -> NodeState:
+        """What this node is; UNREACHABLE where nobody asked it."""
+        states = [node.state for node in self.nodes if (node.address, node.ip) == (address, ip)]
+        return states[0] if states else NodeState.UNREACHABLE
+
+
+class Sent(Value, frozen=True, kw_only=True):
+    """What was sent, and what was there before it."""
+
+    before: Look
+    #: Who was sent it.
+    leader: Leader
+    #: The server said that it takes it; False where its answer was lost.
+    accepted: bool
+    #: The login was obtained for this restore: no backup can know it.
+    fresh_login: bool
+
+
+class Verdict(StrEnum):
+    """What the looks say together."""
+
+    #: A leader that has settled has the snapshot's data.
+    DONE = "done"
+    #: Who was sent it is sealed now.
+    SEALED = "sealed"
+    NOT_YET = "not yet"
+
+
+class Judgement(NamedTuple):
+    """A verdict, and why, in words for people."""
+
+    verdict: Verdict
+    why: str
+
+
+class Evidence(StrEnum):
+    """What one look says of whose data the leader has."""
+
+    NEW = "new"
+    OLD = "old"
+    #: Only the Raft index tells, or nothing.
+    MAYBE = "maybe"
+    NONE = "none"
+
+
+def judge(sent: Sent, looks: Sequence[Look]) -> Judgement:
+    """The meaning of the looks since the submission, the newest last; at least one."""
+    newest = looks[-1]
+    if _held(looks, SETTLED_LOOKS, lambda look: _sealed(sent, look)):
+        return Judgement(Verdict.SEALED, _states(newest))
+    leader = newest.leader
+    if leader is None:
+        return Judgement(Verdict.NOT_YET, f"there is no leader: {_states(newest)}")
+    evidence = evidence_of(sent, newest)
+    if evidence in {Evidence.OLD, Evidence.NONE}:
+        shows = {
+            Evidence.OLD: "still knows the login of this restore, as before it",
+            Evidence.NONE: "shows no change",
+        }
+        return Judgement(Verdict.NOT_YET, f"{leader.address} leads, and {shows[evidence]}")
+    enough = SETTLED_LOOKS if evidence is Evidence.NEW else SETTLED_LOOKS_BY_INDEX
+    if _held(looks, enough, lambda look: _leads(look, leader)):
+        return Judgement(Verdict.DONE, f"{leader.address} leads, with the snapshot's data")
+    return Judgement(Verdict.NOT_YET, f"{leader.address} leads, and has not settled")
+
+
+def evidence_of(sent: Sent, look: Look) -> Evidence:
+    """What this look says of whose data the leader has."""
+    leader, before = look.leader, sent.before
+    if leader is None:
+        return Evidence.NONE
+    if leader.cluster_id and sent.leader.cluster_id and leader.cluster_id != sent.leader.cluster_id:
+        return Evidence.NEW
+    moved = _moved(before.index, look.index)
+    asked = sent.fresh_login and before.knows_login is True
+    if asked and look.knows_login is True:
+        return Evidence.OLD
+    if asked and look.knows_login is False and (sent.accepted or moved):
+        return Evidence.NEW
+    same = (leader.address, leader.ip) == (sent.leader.address, sent.leader.ip)
+    return Evidence.MAYBE if sent.accepted and same and moved and not asked else Evidence.NONE
+
+
+def _moved(before: int, now: int) -> bool:
+    """Whether the index has moved as far as a restore moves it; where a node does not say it, it may have."""
+    return not before or not now or now >= before + LEAST_MOVE
+
+
+def _sealed(sent: Sent, look: Look) -> bool:
+    """Whether who was sent it is sealed, or all that answer are."""
+    if look.state_of(sent.leader.address, sent.leader.ip) is NodeState.SEALED:
+        return True
+    answering = {node.state for node in look.nodes} - {NodeState.UNREACHABLE}
+    return answering == {NodeState.SEALED}
+
+
+def _leads(look: Look, leader: Leader) -> bool:
+    now = look.leader
+    return now is not None and (now.address, now.ip) == (leader.address, leader.ip)
+
+
+def _held(looks: Sequence[Look], count: int, shows: Callable[[Look], bool]) -> bool:
+    return len(looks) >= count and all(shows(look) for look in looks[-count:])
+
+
+def _states(look: Look) -> str:
+    return ", ".join(f"{node.address} is {node.said or node.state.value}" for node in look.nodes)
+
+
+# --- what a person does next -------------------------------------------------------------------
+
+_GONE = (
+    "logins and leases since the time of the backup are gone: log in anew, and end what dynamic secrets "
+    "gave out since then where it was given out"
+)
+
+
+def next_steps(look: Look) -> tuple[str, ...]:
+    """What is left to do when the snapshot's data is there."""
+    sealed = [node.address for node in look.nodes if node.state is NodeState.SEALED]
+    unseal = (f"unseal {', '.join(sealed)} with the unseal keys of the time of the backup",) if sealed else ()
+    return (*unseal, _GONE)
+
+
+def sealed_error(doing: str, judgement: Judgement, look: Look) -> RestoreSealedError:
+    """The end that needs unsealing."""
+    leader = look.leader
+    if leader is None:
+        return RestoreSealedError(doing, judgement.why)
+    hint = (
+        f"unseal what is sealed with the unseal keys of the time of the backup, and look at the data "
+        f"at {leader.address}: it may be what was there before; do not submit again"
+    )
+    return RestoreSealedError(doing, judgement.why, hint=hint)
+
+
+def unknown_error(doing: str, sent: Sent, judgement: Judgement, ended: str) -> RestoreUnknownError:
+    """The end of which nobody knows; `ended` says why nobody looks any longer."""
+    began = "the server took the snapshot" if sent.accepted else "the server's answer was lost"
+    why = f"{began}, and {ended}, the outcome is unknown; the last look: {judgement.why}"
+    return RestoreUnknownError(doing, why)
