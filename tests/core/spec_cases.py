@@ -11,6 +11,14 @@ T = "spec.backup.target"
 C = "spec.connection"
 ADDRESS = ["https://bao:8200"]
 BIG = 2**31 - 1
+GCS: dict[str, Any] = {f"{T}.provider": "gcs"}
+AZURE: dict[str, Any] = {f"{T}.provider": "azure", f"{T}.azure.storageAccount": "a"}
+FILE: dict[str, Any] = {f"{T}.provider": "file", f"{T}.path": "/backups", f"{T}.bucket": DELETE}
+LOCK = {"mode": "GOVERNANCE", "days": 1}
+BAD_TAGS = ["", "k" * 129, "a&b", "aws:created", "\u00e4"]
+BAD_NAMES = ["", "Team", "1st", "a-b", "a b", "\u00e4"]
+BAD_VALUES = ["", " a", "a ", "\u00e4"]
+BAD_PROXIES = ["proxy:3128", "https://proxy", "socks5://proxy", "http://u:p@proxy", "http://proxy/x", "http://proxy?x=1"]
 
 # field, the smallest and the largest value that are right
 NUMBERS: list[tuple[str, int, int]] = [
@@ -20,6 +28,11 @@ NUMBERS: list[tuple[str, int, int]] = [
     (f"{B}.historyLimit", 0, 100),
     (f"{T}.partSize", 5_242_880, 5_368_709_120),
     (f"{T}.concurrency", 1, 10),
+    (f"{T}.maxBytesPerSecond", 65_536, 2**40),
+    (f"{T}.connectTimeoutSeconds", 1, 300),
+    (f"{T}.requestTimeoutSeconds", 5, 3600),
+    (f"{T}.maxRetries", 0, 20),
+    (f"{T}.retryTimeoutSeconds", 1, 3600),
     *((f"{B}.retention.{name}", 0, BIG) for name in ("maxCount", "minKeep", "keepHourly", "keepDaily")),
     *((f"{B}.retention.{name}", 0, BIG) for name in ("keepWeekly", "keepMonthly", "keepYearly")),
     (f"{B}.retention.preUpgrade.maxCount", 0, BIG),
@@ -87,6 +100,38 @@ WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({f"{T}.s3": {"stsEndpoint": "sts"}}, {f"{T}.s3.stsEndpoint": "URL"}),
     ({f"{T}.s3": {"tags": {"team": 1}}}, {f"{T}.s3.tags.team": "text"}),
     ({f"{T}.s3": {"tags": {str(n): "" for n in range(11)}}}, {f"{T}.s3.tags": "at most 10 entries"}),
+    ({f"{T}.s3": {"sse": "SSE-C"}}, {f"{T}.s3.sse": "the key would have to be beside each request"}),
+    ({f"{T}.s3": {"storageClass": "DEEP_ARCHIVE"}}, {f"{T}.s3.storageClass": "read at once"}),
+    ({f"{T}.s3": {"checksum": "MD5"}}, {f"{T}.s3.checksum": "SHA256, CRC64NVME"}),
+    # options of any store
+    ({f"{T}.storageClass": "GLACIER"}, {f"{T}.storageClass": "read at once"}),
+    ({f"{T}.storageClass": "a class"}, {f"{T}.storageClass": "STANDARD_IA"}),
+    (
+        {f"{T}.storageClass": "STANDARD_IA", f"{T}.s3": {"storageClass": "STANDARD_IA"}},
+        {f"{T}.storageClass": "either storageClass or s3.storageClass"},
+    ),
+    ({**AZURE, f"{T}.storageClass": "Archive"}, {f"{T}.storageClass": "read at once"}),
+    ({**AZURE, f"{T}.azure.encryptionScope": "s"}, {f"{T}.azure.encryptionScope": "default"}),
+    ({**FILE, f"{T}.storageClass": "X"}, {f"{T}.storageClass": "with provider file"}),
+    ({**FILE, f"{T}.tags": {"a": "b"}}, {f"{T}.tags": "with provider file"}),
+    ({**FILE, f"{T}.metadata": {"a": "b"}}, {f"{T}.metadata": "with provider file"}),
+    ({**FILE, f"{T}.objectLock": LOCK}, {f"{T}.objectLock": "snapshots of the volume"}),
+    ({**FILE, f"{T}.proxy": "http://proxy"}, {f"{T}.proxy": "with provider file"}),
+    ({**GCS, f"{T}.tags": {"a": "b"}}, {f"{T}.tags": "Google's objects have no tags; use metadata"}),
+    ({f"{T}.tags": {"a": "b"}, f"{T}.s3": {"tags": {"a": "b"}}}, {f"{T}.tags": "either tags or s3.tags"}),
+    ({f"{T}.tags": {str(n): "" for n in range(11)}}, {f"{T}.tags": "at most 10 entries"}),
+    ({f"{T}.tags": {"k": "x" * 257}}, {f"{T}.tags.k": "at most 256"}),
+    *(({f"{T}.tags": {key: "v"}}, {f"{T}.tags": "expected keys"}) for key in BAD_TAGS),
+    ({f"{T}.s3": {"tags": {"aws:x": "v"}}}, {f"{T}.s3.tags": "expected keys"}),
+    ({f"{T}.tags": {"k": "a;b"}}, {f"{T}.tags": "expected values"}),
+    *(({f"{T}.metadata": {name: "v"}}, {f"{T}.metadata": "expected names"}) for name in BAD_NAMES),
+    *(({f"{T}.metadata": {"a": value}}, {f"{T}.metadata": "expected values"}) for value in BAD_VALUES),
+    ({f"{T}.metadata": {"a": "x" * 2048}}, {f"{T}.metadata": "2048 bytes in all"}),
+    ({f"{T}.objectLock": {"mode": "COMPLIANCE"}}, {f"{T}.objectLock.days": "missing"}),
+    ({f"{T}.objectLock": {"days": 1}}, {f"{T}.objectLock.mode": "missing"}),
+    ({f"{T}.objectLock": {"mode": "LEGAL", "days": 1}}, {f"{T}.objectLock.mode": "GOVERNANCE, COMPLIANCE"}),
+    ({f"{T}.objectLock": {"mode": "COMPLIANCE", "days": 0}}, {f"{T}.objectLock.days": "from 1 to 36500"}),
+    *(({f"{T}.proxy": url}, {f"{T}.proxy": "without user name or path"}) for url in BAD_PROXIES),
     ({f"{T}.region": "x" * 65}, {f"{T}.region": "a text of at most 64 characters"}),
     (
         {f"{T}.provider": "azure", f"{T}.azure": {"storageAccount": "a" * 65}},
@@ -179,6 +224,13 @@ RIGHT: list[dict[str, Any]] = [
     {f"{T}.roleArn": "arn:x", f"{T}.credentialsSecretRef": {"name": "only-the-ca"}},
     {f"{T}.s3": {"sse": "aws:kms", "kmsKeyId": "k", "storageClass": "STANDARD_IA", "tags": {"a": "b"}}},
     {f"{T}.roleArn": "arn:x", f"{T}.s3": {"stsEndpoint": "https://sts.example.com:9000"}},
+    {f"{T}.storageClass": "STANDARD_IA", f"{T}.tags": {"a b/c": ""}, f"{T}.metadata": {"a_1": "b c"}},
+    {f"{T}.metadata": {"a": "x" * 2047}, f"{T}.objectLock": {"mode": "COMPLIANCE", "days": 36500}},
+    {f"{T}.s3": {"checksum": "SHA256", "storageClass": "Glacier"}, f"{T}.proxy": "http://proxy:3128/"},
+    {**AZURE, f"{T}.storageClass": "Cool", f"{T}.tags": {"a": "b"}, f"{T}.objectLock": LOCK},
+    {**GCS, f"{T}.storageClass": "ARCHIVE", f"{T}.metadata": {"a": "b"}, f"{T}.objectLock": LOCK},
+    {**GCS, f"{T}.gcs": {"kmsKeyName": "projects/p/locations/l/keyRings/r/cryptoKeys/k"}},
+    {**FILE, f"{T}.maxBytesPerSecond": 10_000_000, f"{T}.tags": {}},
     {f"{T}.workloadIdentity": {"serviceAccountAnnotations": {"a": "b"}, "podLabels": {"c": "d"}}},
     {f"{B}.retention": {"maxAge": "1h30m", "preUpgrade": {"keepMonthly": 2}}},
     {f"{B}.auth": {"method": "jwt", "role": "r", "file": "/run/jwt", "mountPath": "team/jwt"}},

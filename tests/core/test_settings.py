@@ -16,6 +16,7 @@ from bao_backup.core.naming import backup_key, cluster_prefix
 from bao_backup.core.retention import ClassPolicy, RetentionPolicy
 from bao_backup.core.settings import RunSettings, from_environment, to_environment
 from bao_backup.core.storage import MIB, StoreSettings
+from bao_backup.core.store_options import LockMode
 
 SLOT = datetime(2026, 11, 22, 2, tzinfo=UTC)
 
@@ -51,21 +52,30 @@ baos = st.builds(
     connect_seconds=st.floats(0.1, 100),
     stall_seconds=st.floats(0.1, 100),
 )
-stores = st.builds(
-    StoreSettings,
-    provider=st.sampled_from(["s3", "file"]),
-    bucket=plain,
-    path=words,
-    endpoint=plain,
-    region=plain,
-    path_style=st.booleans(),
-    insecure_skip_verify=st.booleans(),
-    role_arn=words,
-    sts_endpoint=words,
-    sse=words,
-    tags=st.dictionaries(words, words, max_size=2),
-    part_size=st.integers(5 * MIB, 5 * 1024 * MIB),
-    concurrency=st.integers(1, 10),
+of_any_store = {
+    "bucket": plain,
+    "path": words,
+    "endpoint": plain,
+    "region": plain,
+    "path_style": st.booleans(),
+    "insecure_skip_verify": st.booleans(),
+    "role_arn": words,
+    "sts_endpoint": words,
+    "sse": words,
+    "part_size": st.integers(5 * MIB, 5 * 1024 * MIB),
+    "concurrency": st.integers(1, 10),
+    "max_bytes_per_second": st.integers(0, 2**40),
+}
+options = {
+    "tags": st.dictionaries(
+        st.text("aZ1 +", min_size=1, max_size=9), st.text("aZ1 :", max_size=9), max_size=2
+    ),
+    "metadata": st.dictionaries(st.sampled_from("abc"), st.sampled_from(["1", "a b"])),
+    "lock_mode": st.none() | st.sampled_from(LockMode),
+    "lock_days": st.integers(1, 9),
+}
+stores = st.builds(StoreSettings, provider=st.just("file"), **of_any_store) | st.builds(
+    StoreSettings, provider=st.just("s3"), **of_any_store, **options
 )
 
 

@@ -187,6 +187,7 @@ PARTS: dict[str, dict[str, Any]] = {
     },
     "spec.backup.target.s3": {
         "sse": None,
+        "checksum": None,
         "kms_key_id": "",
         "storage_class": "",
         "tags": {},

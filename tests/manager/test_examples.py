@@ -23,8 +23,8 @@ from bao_backup.core.spec import parse_cluster
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 CLUSTERS = EXAMPLES / "clusters.yaml"
 UNIT = EXAMPLES / "bao-backup.service"
-#: Of a later version: accepted, and ignored; nobody should write it.
-LEFT_OUT = {"spec.backup.restoreTest"}
+#: Of a later version: accepted, and ignored; or refused with what to do instead. Nobody should write it.
+LEFT_OUT = {"spec.backup.restoreTest", "spec.backup.target.azure.encryptionScope"}
 #: The classes before an upgrade have the fields of retention again.
 SAME_AGAIN = "spec.backup.retention.preUpgrade."
 

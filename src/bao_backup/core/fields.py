@@ -62,6 +62,19 @@ def check_endpoint(text: str) -> None:
         raise ConfigurationError("read a URL", expected)
 
 
+def check_proxy(text: str) -> None:
+    """See that it is the URL of an HTTP proxy; one that asks for a password is not spoken to."""
+    expected = 'expected a URL like "http://proxy.example.com:3128", without user name or path'
+    try:
+        check_endpoint(text)
+        parts = urlsplit(text)
+        right = parts.scheme == "http" and parts.path in {"", "/"}
+    except ConfigurationError:
+        right = False
+    if not right:
+        raise ConfigurationError("read a URL", expected)
+
+
 def check_host(text: str) -> None:
     """See that it is a name or address, as a certificate holds it."""
     _require(_HOST.fullmatch(text) is not None, text, 'expected a host\'s name, as "bao.example.com"')

@@ -7,12 +7,19 @@ operator defines them, and the environment variables that the clouds' own tools 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.model import Value
+from bao_backup.core.store_options import (
+    LACKS,
+    LockMode,
+    fault_of_metadata,
+    fault_of_storage_class,
+    fault_of_tags,
+)
 
 MIB = 1024 * 1024
 
@@ -23,6 +30,12 @@ MAX_PARTS = 10_000
 #: S3 and Azure allow keys of 1,024 bytes; a file name has at most 255 on Linux.
 MAX_KEY_BYTES = 1024
 MAX_SEGMENT_BYTES = 255
+
+#: What runs and managers say of `insecureSkipVerify`.
+NOT_VERIFIED = (
+    "the store's certificate is not verified (spec.backup.target.insecureSkipVerify): whoever is between "
+    "may read and change backups; give the store's CA as caCert beside its credentials"
+)
 
 #: Every name under which a credential may be given: its name here -> all its spellings.
 CREDENTIAL_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -64,14 +77,27 @@ class StoreSettings(Value, frozen=True, kw_only=True):
     role_token_file: str = ""
     #: URL of the token service; empty: the one of a custom endpoint itself, else Amazon's. Always https.
     sts_endpoint: str = ""
-    #: Server-side encryption: "", "AES256", "aws:kms" or "aws:kms:dsse".
+    #: Server-side encryption of S3: "", "AES256", "aws:kms" or "aws:kms:dsse".
     sse: str = ""
+    #: Amazon's key for it; Google's name of one, which needs no `sse`.
     kms_key_id: str = ""
+    #: Storage class, or access tier, of body and receipt.
     storage_class: str = ""
     tags: dict[str, str] = msgspec.field(default_factory=dict)
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    #: How each object is locked, and for how many days from the beginning of its upload; None: it is not.
+    lock_mode: LockMode | None = None
+    lock_days: int = 0
+    #: S3 only: what the store keeps and compares for each part: "", "SHA256" or "CRC64NVME".
+    checksum: str = ""
     #: Bytes of each part of an upload but the last, and how many are under way at once.
     part_size: int = 10 * MIB
     concurrency: int = 3
+    #: Of an upload, on the average; 0: as fast as it goes.
+    max_bytes_per_second: int = 0
+    #: URL of the HTTP proxy for all that goes to the store and to token services; empty: the
+    #: environment's, HTTPS_PROXY and NO_PROXY.
+    proxy: str = ""
     connect_timeout: float = 5.0
     #: One request with its body, so it bounds from below how slow the line may be.
     request_timeout: float = 60.0
@@ -91,6 +117,36 @@ class StoreSettings(Value, frozen=True, kw_only=True):
             raise ConfigurationError(
                 "read the storage settings", f"concurrency is {self.concurrency}, not 1 to 64"
             )
+        for name, fault in self._faults():
+            raise ConfigurationError("read the storage settings", f"{name}: {fault}")
+
+    def _faults(self) -> Iterator[tuple[str, str]]:
+        """What goes with no store of this kind: the option, and why."""
+        given = {
+            "storageClass": self.storage_class,
+            "tags": self.tags,
+            "metadata": self.metadata,
+            "objectLock": self.lock_mode,
+            "proxy": self.proxy,
+        }
+        for name, why in LACKS.get(self.provider, {}).items():
+            if given.get(name):
+                yield name, f"not with provider {self.provider}: {why}"
+        found = {
+            "storageClass": fault_of_storage_class(self.provider, self.storage_class),
+            "tags": fault_of_tags(self.tags),
+            "metadata": fault_of_metadata(self.metadata),
+        }
+        yield from ((name, fault) for name, fault in found.items() if fault)
+        if self.lock_mode and self.lock_days < 1:
+            yield "objectLock", "expected at least one day"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What of it a person should be told at each run."""
+        if not self.insecure_skip_verify:
+            return ()
+        return (NOT_VERIFIED,)
 
 
 class StoreTraits(Value, frozen=True, kw_only=True):
@@ -104,6 +160,8 @@ class StoreTraits(Value, frozen=True, kw_only=True):
     parts: bool = False
     #: What an aborted upload sent is removed at once; else the store drops it in time, seen by nobody.
     aborts: bool = True
+    #: Options of a target that it has not, and why: fields of the document.
+    lacks: Mapping[str, str] = msgspec.field(default_factory=dict)
     #: Keys in which this regular expression is found are refused: the store would change them.
     refuses: str = ""
 

@@ -14,8 +14,17 @@ import msgspec
 from msgspec import Meta
 
 from bao_backup.core.documents import STORED_DEFAULT, Part, checked
-from bao_backup.core.fields import check_bucket, check_endpoint, check_folder, check_object_name
+from bao_backup.core.fields import check_bucket, check_endpoint, check_folder, check_object_name, check_proxy
 from bao_backup.core.naming import checked_path_prefix
+from bao_backup.core.store_options import (
+    LACKS,
+    LEAST_BANDWIDTH,
+    LockMode,
+    check_storage_class,
+    fault_of_metadata,
+    fault_of_storage_class,
+    fault_of_tags,
+)
 
 MIB = 1024 * 1024
 
@@ -35,6 +44,25 @@ class Encryption(StrEnum):
     AES256 = "AES256"
     KMS = "aws:kms"
     KMS_DSSE = "aws:kms:dsse"
+    #: Known, and refused: see `S3Options.faults`.
+    CUSTOMER = "SSE-C"
+
+
+class Checksum(StrEnum):
+    """What S3 keeps and compares beside each part."""
+
+    SHA256 = "SHA256"
+    CRC64NVME = "CRC64NVME"
+
+
+#: Why these are refused, in words that the CRD has, too.
+NO_CUSTOMER_KEYS = (
+    "expected AES256, aws:kms or aws:kms:dsse: with SSE-C the key would have to be beside each request, in "
+    "whatever lists, verifies or restores, and a backup is lost with it"
+)
+NO_SCOPE = (
+    "expected none: blocks are uploaded without naming a scope; set the container's default encryption scope"
+)
 
 
 class SecretName(Part, frozen=True, kw_only=True):
@@ -51,11 +79,18 @@ class S3Options(Part, frozen=True, kw_only=True):
         str, Meta(max_length=2048, description="The KMS key; only with sse aws:kms or aws:kms:dsse.")
     ] = ""
     storage_class: Annotated[
-        str, Meta(max_length=64, description="Storage class of the objects, e.g. STANDARD_IA.")
+        str,
+        Meta(max_length=64),
+        checked(check_storage_class, "Another name of the target's storageClass."),
     ] = ""
-    tags: Annotated[dict[str, str], Meta(max_length=10, description="Tags of the objects.")] = msgspec.field(
-        default_factory=dict
-    )
+    tags: Annotated[
+        dict[str, Annotated[str, Meta(max_length=256)]],
+        Meta(max_length=10, description="Another name of the target's tags."),
+    ] = msgspec.field(default_factory=dict)
+    checksum: Annotated[
+        Checksum | None,
+        Meta(description="What the store compares and keeps for each part, beside the request's signature."),
+    ] = None
     sts_endpoint: Annotated[
         str,
         Meta(max_length=2048),
@@ -68,8 +103,15 @@ class S3Options(Part, frozen=True, kw_only=True):
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """A key needs an encryption that uses it; keys in clear text are not asked for."""
+        if self.sse is Encryption.CUSTOMER:
+            yield "sse", NO_CUSTOMER_KEYS
         if self.kms_key_id and self.sse not in {Encryption.KMS, Encryption.KMS_DSSE}:
             yield "sse", "expected aws:kms or aws:kms:dsse, since there is a kmsKeyId"
+        faults = {
+            "storageClass": fault_of_storage_class("s3", self.storage_class),
+            "tags": fault_of_tags(self.tags),
+        }
+        yield from ((name, fault) for name, fault in faults.items() if fault)
         if self.sts_endpoint and not self.sts_endpoint.startswith("https://"):
             yield "stsEndpoint", "expected a URL with https"
 
@@ -78,6 +120,13 @@ class GcsOptions(Part, frozen=True, kw_only=True):
     """What only Google Cloud Storage has."""
 
     project: Annotated[str, Meta(max_length=128, description="Google Cloud project.")] = ""
+    kms_key_name: Annotated[
+        str,
+        Meta(
+            max_length=2048,
+            description="Cloud KMS key of the objects, projects/P/locations/L/keyRings/R/cryptoKeys/K.",
+        ),
+    ] = ""
 
 
 class AzureOptions(Part, frozen=True, kw_only=True):
@@ -89,6 +138,23 @@ class AzureOptions(Part, frozen=True, kw_only=True):
     container: Annotated[
         str, Meta(max_length=255), checked(check_bucket, "Container; empty: the bucket's name.")
     ] = ""
+    encryption_scope: Annotated[
+        str, Meta(max_length=64, description="Refused: set the container's default encryption scope.")
+    ] = ""
+
+    def faults(self) -> Iterable[tuple[str, str]]:
+        """Only a container's default scope reaches every block."""
+        if self.encryption_scope:
+            yield "encryptionScope", NO_SCOPE
+
+
+class ObjectLock(Part, frozen=True, kw_only=True):
+    """A lock that the run sets on each of its objects, body and receipt."""
+
+    mode: Annotated[LockMode, Meta(description="COMPLIANCE: nobody may end it before its time.")]
+    days: Annotated[
+        int, Meta(ge=1, le=36500, description="How long, from the beginning of the object's upload.")
+    ]
 
 
 class WorkloadIdentity(Part, frozen=True, kw_only=True):
@@ -142,6 +208,43 @@ class Target(Part, frozen=True, kw_only=True):
     use_path_style: Annotated[
         bool, STORED_DEFAULT, Meta(description="S3 only: the bucket in the path of URLs.")
     ] = False
+    storage_class: Annotated[
+        str,
+        Meta(max_length=64),
+        checked(check_storage_class, "Storage class or access tier of the objects; empty: the bucket's."),
+    ] = ""
+    tags: Annotated[
+        dict[str, Annotated[str, Meta(max_length=256)]],
+        Meta(max_length=10, description="Tags of the objects, s3 and azure."),
+    ] = msgspec.field(default_factory=dict)
+    metadata: Annotated[
+        dict[str, Annotated[str, Meta(max_length=2048)]],
+        Meta(max_length=32, description="Metadata of the objects, at most 2 KiB."),
+    ] = msgspec.field(default_factory=dict)
+    object_lock: Annotated[
+        ObjectLock | None, Meta(description="Lock each object; the bucket has to allow locks.")
+    ] = None
+    proxy: Annotated[
+        str,
+        Meta(max_length=2048),
+        checked(check_proxy, "URL of the HTTP proxy; empty: HTTPS_PROXY and NO_PROXY of the run."),
+    ] = ""
+    max_bytes_per_second: Annotated[
+        Annotated[int, Meta(ge=LEAST_BANDWIDTH, le=1024 * 1024 * MIB)] | None,
+        Meta(description="Bandwidth of an upload, on the average; default: as fast as it goes."),
+    ] = None
+    connect_timeout_seconds: Annotated[
+        int, Meta(ge=1, le=300, description="How long a connection to the store may take.")
+    ] = 5
+    request_timeout_seconds: Annotated[
+        int, Meta(ge=5, le=3600, description="How long one request may take, with a part as its body.")
+    ] = 60
+    max_retries: Annotated[
+        int, Meta(ge=0, le=20, description="How often a request is repeated that the store could not serve.")
+    ] = 5
+    retry_timeout_seconds: Annotated[
+        int, Meta(ge=1, le=3600, description="How long after its first try a request may be repeated.")
+    ] = 60
     insecure_skip_verify: Annotated[bool, Meta(description="Do not verify the store's certificate.")] = False
     s3: Annotated[S3Options | None, Meta(description="Provider s3 only.")] = None
     gcs: Annotated[GcsOptions | None, Meta(description="Provider gcs only.")] = None
@@ -171,3 +274,30 @@ class Target(Part, frozen=True, kw_only=True):
         for name, (value, provider) in belongings.items():
             if value and self.provider is not provider:
                 yield name, f"expected only with provider {provider}, and the provider is {self.provider}"
+        yield from self._faults_of_options()
+
+    def _faults_of_options(self) -> Iterable[tuple[str, str]]:
+        """What the kind of store has not, or not so; and what is said under both of its names."""
+        given = {
+            "storageClass": self.storage_class,
+            "tags": self.tags,
+            "metadata": self.metadata,
+            "objectLock": self.object_lock,
+            "proxy": self.proxy,
+        }
+        for name, why in LACKS[self.provider].items():
+            if given[name]:
+                yield name, f"expected none with provider {self.provider}: {why}"
+        if self.s3:
+            for name, here, there in (
+                ("storageClass", self.storage_class, self.s3.storage_class),
+                ("tags", self.tags, self.s3.tags),
+            ):
+                if here and there:
+                    yield name, f"expected either {name} or s3.{name}: they are the same"
+        faults = {
+            "storageClass": fault_of_storage_class(self.provider, self.storage_class),
+            "tags": fault_of_tags(self.tags),
+            "metadata": fault_of_metadata(self.metadata),
+        }
+        yield from ((name, fault) for name, fault in faults.items() if fault)
