@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import http.client
+from collections.abc import Iterator, Mapping, Sequence
 
 from bao_backup.adapters.bao.connection import Connection, Place, Reply, call, explain, trust
-from bao_backup.adapters.bao.leader import Resolve, find_leader, resolve
+from bao_backup.adapters.bao.leader import Resolve, find_leader, find_nodes, resolve
 from bao_backup.adapters.bao.login import Token, judge_login, read_login, read_token
+from bao_backup.adapters.bao.looking import ask_capabilities, ask_for_login, ask_seal
+from bao_backup.adapters.bao.restore import send
 from bao_backup.adapters.bao.snapshot import HttpSnapshot, begin
 from bao_backup.core.connection import AuthMethod, BaoSettings, parse_address
 from bao_backup.core.errors import ConfigurationError, InternalError, LeaderLostError, LoginError
-from bao_backup.core.model import Leader
+from bao_backup.core.model import Leader, Node, Seal
 
 
 class HttpBao:
@@ -19,13 +22,17 @@ class HttpBao:
     The CA and the credentials are read anew for each call that needs them. Every call has a
     connection of its own. Nothing here tries again: that is the flow's decision.
 
-    `resolve` gives the IP addresses of a host; by itself it is the system's resolver.
+    `resolve` gives the IP addresses of a host; by itself it is the system's resolver. `answer_seconds`
+    is how long a server may take for its answer once it has a whole snapshot to restore: it checks it.
 
     Raises ConfigurationError for an address that is not one, and when none is given.
     """
 
-    def __init__(self, settings: BaoSettings, resolve: Resolve = resolve) -> None:
+    def __init__(
+        self, settings: BaoSettings, resolve: Resolve = resolve, *, answer_seconds: float = 900.0
+    ) -> None:
         self._settings = settings
+        self._answer_seconds = answer_seconds
         self._resolve = resolve
         self._endpoints = [parse_address(address) for address in dict.fromkeys(settings.addresses)]
         if not self._endpoints:
@@ -64,16 +71,15 @@ class HttpBao:
         Raises SnapshotDeniedError, LeaderLostError, SnapshotStalledError, SnapshotError, or
         ServerUntrustedError.
         """
-        if self._token is None:
-            raise InternalError(f"read the snapshot of {leader.address}", "there was no login before")
+        token = self._require_token(f"read the snapshot of {leader.address}")
         self._asked = self._connection(leader)
         try:
-            return begin(self._asked, self._token.value, self._settings.stall_seconds)
+            return begin(self._asked, token, self._settings.stall_seconds)
         finally:
             self._asked = None
 
     def interrupt(self) -> None:
-        """End a `snapshot` call that waits for the answer's head."""
+        """End a `snapshot` call that waits for the answer's head, or a `restore` call."""
         asked = self._asked
         if asked is not None:
             asked.shut_down()
@@ -95,6 +101,52 @@ class HttpBao:
             raise LoginError(doing, explain(error, self._settings.connect_seconds), hint=hint) from error
         if reply.status not in (200, 204):
             raise LoginError(doing, f"it answers {reply.describe((token.value,))}", hint=hint)
+
+    def capabilities(self, leader: Leader, paths: Sequence[str]) -> Mapping[str, frozenset[str]] | None:
+        """What the login may do at each path; None where it may not ask.
+
+        Raises LeaderLostError, or ServerUntrustedError.
+        """
+        token = self._require_token(f"ask {leader.address} what the login may do")
+        return ask_capabilities(self._connection(leader), token, paths)
+
+    def seal(self, leader: Leader) -> Seal:
+        """The seal's type and shares. Raises LeaderLostError, or ServerUntrustedError."""
+        return ask_seal(self._connection(leader))
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Ask every address, each of its IP addresses, what it is now.
+
+        A node that applies a snapshot answers nothing meanwhile: it is told as unreachable, after
+        `connect_seconds`. Raises ConfigurationError for a CA file that is none.
+        """
+        return find_nodes(self._endpoints, self._settings, trust(self._settings.ca_file), self._resolve)
+
+    def knows_login(self, leader: Leader) -> bool:
+        """Whether the token is known to the server. Raises LeaderLostError, or ServerUntrustedError."""
+        token = self._require_token(f"ask {leader.address} for the login")
+        return ask_for_login(self._connection(leader), token)
+
+    def restore(self, leader: Leader, chunks: Iterator[bytes], size: int, *, force: bool) -> None:
+        """Send a snapshot, and return when the server has accepted it; `chunks` is closed in any case.
+
+        Raises RestoreDeniedError, RestoreRefusedError, RestoreCutOffError, LeaderLostError,
+        ServerUntrustedError, RestoreUnknownError, or what `chunks` raises.
+        """
+        try:
+            token = self._require_token(f"restore a snapshot to {leader.address}")
+            self._asked = self._connection(leader)
+            send(self._asked, token, chunks, size, force=force, answer_seconds=self._answer_seconds)
+        finally:
+            self._asked = None
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+
+    def _require_token(self, doing: str) -> str:
+        if self._token is None:
+            raise InternalError(doing, "there was no login before")
+        return self._token.value
 
     def _revoke(self, leader: Leader, token: Token) -> Reply:
         path = "/v1/auth/token/revoke-self"

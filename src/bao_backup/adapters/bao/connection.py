@@ -60,6 +60,8 @@ class Connection(http.client.HTTPConnection):
         self.settings = settings
         self.server_name = settings.server_name or place.endpoint.host
         self.context = context
+        #: This side ended it (`shut_down`), whether it was connected already or not.
+        self.ended = False
 
     def connect(self) -> None:
         """Connect, and shake hands where the address is https."""
@@ -77,6 +79,7 @@ class Connection(http.client.HTTPConnection):
 
     def shut_down(self) -> None:
         """End whatever is under way, from any thread: a blocked read or write ends at once."""
+        self.ended = True
         if self.sock is not None:
             shut_down(self.sock)
 

@@ -1,4 +1,4 @@
-"""Find the active node: ask all addresses at once for `sys/health`, and take the one that says so."""
+"""Ask all addresses at once for `sys/health`: which one is active, and what the others are."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bao_backup.adapters.bao.connection import Connection, Place, Reply, call, explain
 from bao_backup.core.connection import BaoSettings, Endpoint
 from bao_backup.core.errors import LeaderError, ServerUntrustedError
-from bao_backup.core.model import Leader
+from bao_backup.core.model import Leader, Node, NodeState
 
 #: https://openbao.org/api-docs/system/health/ ; 530 is Vault's, for a node that Raft has removed.
 _STATES = {
-    429: "standby",
-    472: "DR secondary",
-    473: "performance standby",
-    501: "not initialised",
-    503: "sealed",
-    530: "removed from the cluster",
+    429: (NodeState.STANDBY, "standby"),
+    472: (NodeState.OTHER, "DR secondary"),
+    473: (NodeState.STANDBY, "performance standby"),
+    501: (NodeState.NOT_INITIALISED, "not initialised"),
+    503: (NodeState.SEALED, "sealed"),
+    530: (NodeState.OTHER, "removed from the cluster"),
 }
 _DOING = "find the active node of the cluster"
 
@@ -42,7 +42,10 @@ class _Answer:
 
     place: Place
     said: str
+    state: NodeState = NodeState.UNREACHABLE
     leader: Leader | None = None
+    #: From `sys/leader`, where that was asked as well.
+    applied_index: int = 0
     #: It spoke HTTP with us, whatever it said.
     answered: bool = False
     #: Its certificate does not verify.
@@ -80,10 +83,36 @@ def find_leader(
     raise LeaderError(_DOING, said)
 
 
-def _ask_all(
+def find_nodes(
     endpoints: Sequence[Endpoint], settings: BaoSettings, context: ssl.SSLContext, resolve: Resolve
+) -> tuple[Node, ...]:
+    """Ask every address, each of its IP addresses, what it is; in the order of the addresses."""
+    answers = list(_ask_all(endpoints, settings, context, resolve, index=True))
+    answers.sort(key=lambda answer: (endpoints.index(answer.place.endpoint), answer.place.ip))
+    return tuple(
+        Node(
+            address=answer.place.endpoint.address,
+            ip=answer.place.ip,
+            state=answer.state,
+            said=answer.said,
+            leader=answer.leader,
+            applied_index=answer.applied_index,
+        )
+        for answer in answers
+    )
+
+
+def _ask_all(
+    endpoints: Sequence[Endpoint],
+    settings: BaoSettings,
+    context: ssl.SSLContext,
+    resolve: Resolve,
+    *,
+    index: bool = False,
 ) -> Iterator[_Answer]:
     """Give the answers as they come; who has not answered after all waiting did not answer.
+
+    With `index` those that serve are asked for the Raft index that they have applied, too.
 
     The threads are daemons: one that hangs in the resolver never keeps the program from ending.
     """
@@ -91,7 +120,9 @@ def _ask_all(
     waiting = {Place(endpoint) for endpoint in endpoints}
     for place in waiting:
         threading.Thread(target=_look_up, args=(place, resolve, reports), daemon=True).start()
-    patience = 3 * settings.connect_seconds  # for the look-up, for connecting, for the answer
+    # For the look-up, for connecting, for the answer; and twice more for a second call.
+    patience = (5 if index else 3) * settings.connect_seconds
+    ask = _ask_with_index if index else _ask
     end = time.monotonic() + patience
     while waiting:
         try:
@@ -104,7 +135,7 @@ def _ask_all(
             continue
         waiting.update(report.places)
         for place in report.places:
-            threading.Thread(target=_ask, args=(place, settings, context, reports), daemon=True).start()
+            threading.Thread(target=ask, args=(place, settings, context, reports), daemon=True).start()
     for place in waiting:
         yield _Answer(place, f"no answer within {patience:g} s")
 
@@ -120,12 +151,33 @@ def _look_up(place: Place, resolve: Resolve, reports: _Reports) -> None:
 
 
 def _ask(place: Place, settings: BaoSettings, context: ssl.SSLContext, reports: _Reports) -> None:
+    reports.put(_ask_health(place, settings, context))
+
+
+def _ask_with_index(place: Place, settings: BaoSettings, context: ssl.SSLContext, reports: _Reports) -> None:
+    answer = _ask_health(place, settings, context)
+    if answer.state in (NodeState.ACTIVE, NodeState.STANDBY):
+        answer = replace(answer, applied_index=_ask_index(place, settings, context))
+    reports.put(answer)
+
+
+def _ask_index(place: Place, settings: BaoSettings, context: ssl.SSLContext) -> int:
+    """The Raft index that a node has applied; 0 where it does not say."""
     try:
-        reports.put(_judge(place, call(Connection(place, settings, context), "GET", "/v1/sys/health")))
+        reply = call(Connection(place, settings, context), "GET", "/v1/sys/leader")
+    except (OSError, http.client.HTTPException, ServerUntrustedError):
+        return 0
+    index = reply.decode().get("raft_applied_index") if reply.status == 200 else 0
+    return index if isinstance(index, int) else 0
+
+
+def _ask_health(place: Place, settings: BaoSettings, context: ssl.SSLContext) -> _Answer:
+    try:
+        return _judge(place, call(Connection(place, settings, context), "GET", "/v1/sys/health"))
     except ServerUntrustedError as error:
-        reports.put(_Answer(place, error.why, untrusted=True))
+        return _Answer(place, error.why, untrusted=True)
     except (OSError, http.client.HTTPException) as error:
-        reports.put(_Answer(place, explain(error, settings.connect_seconds)))
+        return _Answer(place, explain(error, settings.connect_seconds))
 
 
 def _judge(place: Place, reply: Reply) -> _Answer:
@@ -139,11 +191,12 @@ def _judge(place: Place, reply: Reply) -> _Answer:
             cluster_id=str(health.get("cluster_id", "")),
             cluster_name=str(health.get("cluster_name", "")),
         )
-        return _Answer(place, "active", leader, answered=True)
+        return _Answer(place, "active", NodeState.ACTIVE, leader, answered=True)
+    state, said = _STATES.get(reply.status, (NodeState.OTHER, f"answers {reply.status}"))
     if reply.status == 200:
         said = "answers 200, but not as OpenBao does"
     elif reply.status == 400 and not place.endpoint.tls:
         said = "answers 400 (it may want https)"
-    else:
-        said = _STATES.get(reply.status, f"answers {reply.status}")
-    return _Answer(place, said, answered=True)
+    elif state is not NodeState.OTHER and "sealed" not in health:
+        state = NodeState.OTHER  # a proxy in between says 503, too
+    return _Answer(place, said, state, answered=True)
