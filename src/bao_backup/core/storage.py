@@ -98,12 +98,13 @@ class StoreSettings(Value, frozen=True, kw_only=True):
     #: URL of the HTTP proxy for all that goes to the store and to token services; empty: the
     #: environment's, HTTPS_PROXY and NO_PROXY.
     proxy: str = ""
-    connect_timeout: float = 5.0
+    # Whole numbers as defaults: JSON leaves those out that a document gives again.
+    connect_timeout: float = 5
     #: One request with its body, so it bounds from below how slow the line may be.
-    request_timeout: float = 60.0
+    request_timeout: float = 60
     #: A request is repeated at most so often, and not begun again after so long.
     max_retries: int = 5
-    retry_timeout: float = 60.0
+    retry_timeout: float = 60
     #: An upload in which nothing has happened for so long is dead, and may be swept.
     dead_after: float = 24 * 3600.0
 
