@@ -208,7 +208,7 @@ def parse_restore(document: Mapping[str, object], *, strict: bool) -> OpenBaoRes
         DocumentError: with every problem that was found.
     """
     restore = read_document(OpenBaoRestore, document, ("spec",) if strict else ())
-    return replace(restore, status=_read_status(document.get("status")))
+    return replace(restore, status=read_restore_status(document.get("status")))
 
 
 def cluster_under_restore(document: Mapping[str, object]) -> str:
@@ -218,11 +218,11 @@ def cluster_under_restore(document: Mapping[str, object]) -> str:
     """
     spec = document.get("spec")
     cluster = spec.get("cluster") if isinstance(spec, Mapping) else None
-    over = _read_status(document.get("status")).phase in FINAL_PHASES
+    over = read_restore_status(document.get("status")).phase in FINAL_PHASES
     return cluster if isinstance(cluster, str) and not over else ""
 
 
-def _read_status(status: object) -> RestoreStatus:
+def read_restore_status(status: object) -> RestoreStatus:
     """Leniently: what cannot be read is not over, unless it says so."""
     if not isinstance(status, Mapping):
         return RestoreStatus()
