@@ -17,7 +17,7 @@ def test_no_backups(command: Command, world: World) -> None:
     answer = command("list")
     assert answer.code == 0
     assert answer.out.split() == ["TAKEN", "AGE", "SIZE", "STATE", "CLASS", "KEY"]
-    assert answer.err == f"0 backups in file://{world.target}/default/prod\n"
+    assert answer.err == f"0 backups in file://{world.target}/default/prod, 0 B\n"
 
 
 def test_one_backup(command: Command, world: World) -> None:

@@ -39,6 +39,10 @@ def test_the_shell_takes_the_script(command: Command, shell: str) -> None:
         ("bao-backup dow", "download"),
         ("bao-backup list --stat", "--state"),
         ("bao-backup list --state unp", "unproven"),
+        ("bao-backup list --all-", "--all-clusters"),
+        ("bao-backup verify --targ", "--target"),
+        ("bao-backup list --class ord", "ordinary"),
+        ("bao-backup prune --keep-m", "--keep-monthly"),
     ],
 )
 def test_what_is_completed(words: str, expected: str) -> None:

@@ -62,7 +62,7 @@ def test_without_a_policy(command: Command, world: World) -> None:
     key = world.add(0)
     answer = command("prune")
     assert (answer.code, answer.out) == (1, "")
-    assert "everything is kept; set spec.backup.retention" in answer.complaint
+    assert "everything is kept; set spec.backup.retention, or give rules" in answer.complaint
     assert world.files() == both(key)
 
 
@@ -122,7 +122,7 @@ def refusing_bucket(code: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"), [("ExpiredToken", "StorageLoginFailed"), ("AccessDenied", "StorageDenied")]
+    ("code", "reason"), [("ExpiredToken", "StorageLoginExpired"), ("AccessDenied", "StorageDenied")]
 )
 def test_a_refused_deletion_ends_in_the_stores_own_reason(
     command: Command, world: World, code: str, reason: str

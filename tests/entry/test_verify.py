@@ -10,8 +10,7 @@ from tests.entry.world import World
 from bao_backup.adapters.memory_store import Fault, FaultyStore, MemoryStore
 from bao_backup.adapters.system import SystemClock
 from bao_backup.core.errors import InterruptedRunError
-from bao_backup.core.naming import receipt_key
-from bao_backup.entry.commands.catalogue import backups_of
+from bao_backup.core.naming import catalogue, receipt_key
 from bao_backup.entry.commands.verify import collect_verdicts
 from bao_backup.entry.progress import LogReporter
 from bao_backup.flows.stop import Stop
@@ -104,6 +103,6 @@ def test_a_signal_leaves_the_verdicts_until_then(world: World) -> None:
     flow = VerifyFlow(
         "default", "prod", store=faulty, clock=clock, stop=Stop(clock), reporter=LogReporter(quiet=True)
     )
-    verdicts, ended_by = collect_verdicts(flow, backups_of(store, "default/prod"))
+    verdicts, ended_by = collect_verdicts(flow, catalogue(store.list("default/prod"), "default/prod"))
     assert [verdict.key for verdict in verdicts] == [keys[2]]
     assert ended_by is interrupted

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
+import msgspec
+from msgspec.structs import replace
 
-from bao_backup.core.errors import ObjectNotFoundError
+from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
 from bao_backup.core.model import Backup, Inventory, SnapshotMeta
-from bao_backup.core.naming import catalogue
+from bao_backup.core.selection import Selection
 from bao_backup.core.words import (
     age_in_words,
     count_in_words,
@@ -18,10 +21,10 @@ from bao_backup.core.words import (
     time_in_words,
 )
 from bao_backup.entry.output import output_option, print_json, print_pairs, print_table, say, write_out
-from bao_backup.entry.source import load_settings, source_options
-from bao_backup.entry.wiring import store_of
+from bao_backup.entry.place import Place, elsewhere, open_place, open_target
+from bao_backup.entry.selecting import time_options
+from bao_backup.entry.source import Source, place_options
 from bao_backup.flows.read import read_receipt
-from bao_backup.ports import Store
 
 key_argument = click.argument("key")
 
@@ -31,14 +34,9 @@ def state_in_words(backup: Backup) -> str:
     return "proven" if backup.proven else "unproven"
 
 
-def backups_of(store: Store, prefix: str) -> tuple[Backup, ...]:
-    """The cluster's backups, newest first, from one LIST."""
-    return catalogue(store.list(prefix), prefix)
-
-
-def find_backup(store: Store, prefix: str, key: str) -> Backup:
+def find_backup(place: Place, key: str) -> Backup:
     """The backup of that key, of that last part of a key, or the newest proven one for "latest"."""
-    backups = backups_of(store, prefix)
+    backups = place.backups()
     if key == "latest":
         found = [backup for backup in backups if backup.proven][:1]
     else:
@@ -46,7 +44,7 @@ def find_backup(store: Store, prefix: str, key: str) -> Backup:
     if not found:
         among = f"among {count_in_words(len(backups), 'backup')}"
         there = f"no proven one {among}" if key == "latest" else f"none of this name {among}"
-        raise ObjectNotFoundError(f"find the backup {key} in {store.location}/{prefix}", there)
+        raise ObjectNotFoundError(f"find the backup {key} in {place.store.location}/{place.prefix}", there)
     return found[0]
 
 
@@ -54,41 +52,102 @@ LIST_EPILOG = """\b
 Examples:
   bao-backup list --config clusters.yaml
   bao-backup list --config clusters.yaml --state unproven --output json
+  bao-backup list --target s3://backups/team-a --all-clusters --since 36h
+  bao-backup list --target "s3://backups?endpoint=https://s3.example" --cluster default/vault --latest
+Keys for --target: the environment's (AWS_ACCESS_KEY_ID, ...), or a folder of files as --credentials.
 """
 SHOW_EPILOG = """\b
 Examples:
   bao-backup show --config clusters.yaml latest
   bao-backup show --config clusters.yaml 2026-11-22T02-00-00Z-5c7ad90e.snap --output json
+  bao-backup show --target s3://backups --cluster default/vault latest
 """
 
 
+class Listed(NamedTuple):
+    """A backup of a list, and whose it is."""
+
+    namespace: str
+    cluster: str
+    backup: Backup
+
+
 @click.command("list", epilog=LIST_EPILOG)
-@source_options
+@place_options
 @output_option
-@click.option("--class", "kind", help='Only this class, as "pre-upgrade"; "" for the ordinary ones.')
+@click.option("--all-clusters", is_flag=True, help="Every cluster of the target, by its name.")
+@time_options
 @click.option("--state", type=click.Choice(["proven", "unproven"]), help="Only these.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The newest N of each cluster.")
+@click.option("--latest", is_flag=True, help="The newest proven one of each cluster.")
 def list_command(
     *,
-    config: Path | None,
-    cluster: str | None,
-    secrets: Path | None,
+    source: Source,
     output: str,
-    kind: str | None,
+    all_clusters: bool,
+    selection: Selection,
     state: str | None,
+    limit: int | None,
+    latest: bool,
 ) -> None:
-    """List the backups of one cluster, newest first, from one listing of its folder."""
-    settings = load_settings(config, cluster, secrets)
-    store = store_of(settings)
-    backups = [
-        backup
-        for backup in backups_of(store, settings.prefix)
-        if (kind is None or backup.kind == kind) and (state is None or state_in_words(backup) == state)
-    ]
+    """List backups, newest first, from one listing of the cluster's folder, or of all clusters'."""
+    if latest and state == "unproven":
+        why = "--latest is the newest proven one"
+        raise ConfigurationError("select backups", why, hint="leave out --state, or use --limit 1")
+    selection = replace(
+        selection,
+        proven=True if latest else None if state is None else state == "proven",
+        limit=1 if latest else limit,
+    )
+    if all_clusters:
+        _list_all(source, selection, output)
+    else:
+        _list_one(source, selection, output)
+
+
+def _list_one(source: Source, selection: Selection, output: str) -> None:
+    place = open_place(source)
+    backups = selection.of(place.backups())
     if output == "json":
-        print_json({"location": store.location, "prefix": settings.prefix, "backups": backups})
+        print_json(_as_json(place.store.location, place.prefix, backups, backups))
         return
+    rows = _rows(backups)
+    print_table(COLUMNS, rows, right=("SIZE",))
+    say(f"{_count(backups)} in {place.store.location}/{place.prefix}, {_size(backups)}")
+
+
+def _list_all(source: Source, selection: Selection, output: str) -> None:
+    if source.target is not None and source.cluster is not None:
+        why = "--cluster names one, and --all-clusters means all"
+        raise ConfigurationError("choose clusters", why, hint="leave one of them out")
+    target = open_target(source)
+    found = target.clusters()
+    listed = [
+        Listed(each.namespace, each.cluster, backup)
+        for each in found
+        if each.path_prefix == target.path_prefix
+        for backup in selection.of(each.backups)
+    ]
+    backups = [each.backup for each in listed]
+    if output == "json":
+        print_json(_as_json(target.store.location, target.path_prefix, backups, _with_names(listed)))
+    else:
+        rows = [
+            (each.namespace, each.cluster, *row) for each, row in zip(listed, _rows(backups), strict=True)
+        ]
+        print_table(("NAMESPACE", "CLUSTER", *COLUMNS), rows, right=("SIZE",))
+        clusters = count_in_words(len({each[:2] for each in listed}), "cluster")
+        say(f"{_count(backups)} of {clusters} in {target.location}, {_size(backups)}")
+    for other in elsewhere(target, found):
+        say(f"there are backups below {other}, too: give that as --target to list them")
+
+
+COLUMNS = ("TAKEN", "AGE", "SIZE", "STATE", "CLASS", "KEY")
+
+
+def _rows(backups: Iterable[Backup]) -> list[tuple[str, ...]]:
     now = datetime.now(UTC)
-    rows = [
+    return [
         (
             time_in_words(backup.taken),
             age_in_words(backup.taken, now),
@@ -99,28 +158,44 @@ def list_command(
         )
         for backup in backups
     ]
-    print_table(("TAKEN", "AGE", "SIZE", "STATE", "CLASS", "KEY"), rows, right=("SIZE",))
-    say(f"{count_in_words(len(rows), 'backup')} in {store.location}/{settings.prefix}")
+
+
+def _as_json(location: str, prefix: str, backups: Sequence[Backup], entries: object) -> dict[str, object]:
+    size = sum(backup.size for backup in backups)
+    head = {"location": location, "prefix": prefix, "count": len(backups), "size": size}
+    return {**head, "backups": entries}
+
+
+def _with_names(listed: Iterable[Listed]) -> list[dict[str, Any]]:
+    return [
+        {"namespace": namespace, "cluster": cluster, **msgspec.to_builtins(backup)}
+        for namespace, cluster, backup in listed
+    ]
+
+
+def _count(backups: Sequence[Backup]) -> str:
+    return count_in_words(len(backups), "backup")
+
+
+def _size(backups: Iterable[Backup]) -> str:
+    return size_in_words(sum(backup.size for backup in backups))
 
 
 @click.command("show", epilog=SHOW_EPILOG)
-@source_options
+@place_options
 @output_option
 @key_argument
-def show_command(
-    *, config: Path | None, cluster: str | None, secrets: Path | None, output: str, key: str
-) -> None:
+def show_command(*, source: Source, output: str, key: str) -> None:
     """Show the receipt of the backup KEY: a whole key, its last part, or "latest"."""
-    settings = load_settings(config, cluster, secrets)
-    store = store_of(settings)
-    backup = find_backup(store, settings.prefix, key)
+    place = open_place(source)
+    backup = find_backup(place, key)
     if not backup.proven:
         raise ObjectNotFoundError(
             f"read the receipt of {backup.key}",
             "it has none: the backup is unproven",
             hint=f"bao-backup verify {backup.key.rpartition('/')[2]} proves it and writes its receipt",
         )
-    receipt = read_receipt(store, backup.key)
+    receipt = read_receipt(place.store, backup.key)
     if output == "json":
         print_json(receipt)
         return

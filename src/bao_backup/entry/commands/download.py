@@ -11,30 +11,30 @@ from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.words import size_in_words
 from bao_backup.entry.commands.catalogue import find_backup, key_argument
 from bao_backup.entry.output import write_out
+from bao_backup.entry.place import open_place
 from bao_backup.entry.progress import reporter_for
-from bao_backup.entry.source import load_settings, source_options
-from bao_backup.entry.wiring import stopped_by_signals, store_of
+from bao_backup.entry.source import Source, place_options
+from bao_backup.entry.wiring import stopped_by_signals
 from bao_backup.flows.download import download
 
 EPILOG = """\b
 Examples:
   bao-backup download --config clusters.yaml latest vault.snap
   bao-backup download --config clusters.yaml 2026-11-22T02-00-00Z-5c7ad90e.snap vault.snap
+  bao-backup download --target s3://backups --credentials ./keys --cluster default/vault latest vault.snap
 The servers' own `operator raft snapshot restore FILE` takes what this writes.
 """
 
 
 @click.command("download", epilog=EPILOG)
-@source_options
+@place_options
 @key_argument
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--quiet", is_flag=True, help="Say nothing while it works.")
 def download_command(
     *,
-    config: Path | None,
-    cluster: str | None,
-    secrets: Path | None,
+    source: Source,
     key: str,
     file: Path,
     overwrite: bool,
@@ -45,14 +45,13 @@ def download_command(
     FILE appears only when every byte is proven.
     """
     _check_place(file, overwrite=overwrite)
-    settings = load_settings(config, cluster, secrets)
-    store = store_of(settings)
-    backup = find_backup(store, settings.prefix, key)
+    place = open_place(source)
+    backup = find_backup(place, key)
     temporary = file.with_name(f".bao-backup-{os.getpid()}.partial")
     with stopped_by_signals() as stop, reporter_for(quiet=quiet) as reporter:
         try:
             with open(temporary, "xb", opener=_private) as out:
-                contents = download(store, backup.key, out.write, stop=stop, reporter=reporter)
+                contents = download(place.store, backup.key, out.write, stop=stop, reporter=reporter)
                 out.flush()
                 os.fsync(out.fileno())
             _let_appear(temporary, file, overwrite=overwrite)

@@ -16,9 +16,10 @@ from bao_backup.core.words import size_in_words
 from bao_backup.entry.commands.catalogue import find_backup, print_contents
 from bao_backup.entry.key_list import KeyList
 from bao_backup.entry.output import output_option, print_json, print_pairs, write_out
+from bao_backup.entry.place import open_place
 from bao_backup.entry.progress import reporter_for
-from bao_backup.entry.source import load_settings, source_options
-from bao_backup.entry.wiring import stopped_by_signals, store_of
+from bao_backup.entry.source import Source, place_options
+from bao_backup.entry.wiring import stopped_by_signals
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Reporter
 
@@ -26,12 +27,13 @@ EPILOG = """\b
 Examples:
   bao-backup inspect ./vault.snap
   bao-backup inspect --config clusters.yaml latest
+  bao-backup inspect --target s3://backups --cluster default/vault latest
 """
 CHUNK = 1024 * 1024
 
 
 @click.command("inspect", epilog=EPILOG)
-@source_options
+@place_options
 @output_option
 @click.argument("what", metavar="FILE|KEY")
 @click.option(
@@ -42,9 +44,7 @@ CHUNK = 1024 * 1024
 @click.option("--quiet", is_flag=True, help="Say nothing while it works.")
 def inspect_command(
     *,
-    config: Path | None,
-    cluster: str | None,
-    secrets: Path | None,
+    source: Source,
     output: str,
     what: str,
     keys: bool,
@@ -57,7 +57,7 @@ def inspect_command(
     with ExitStack() as stack:
         listed = stack.enter_context(KeyList()) if keys else None
         reader = ArchiveReader(on_key=listed.note if listed else None)
-        contents = _prove(reader, what, _chunks(what, config, cluster, secrets), quiet=quiet)
+        contents = _prove(reader, what, _chunks(what, source), quiet=quiet)
         if output == "json":
             (listed.print_json if listed else print_json)({"contents": contents})
             return
@@ -78,14 +78,14 @@ def _prove(reader: ArchiveReader, what: str, chunks: Iterator[bytes], *, quiet: 
             raise type(error)(f"inspect {what}", error.why, hint=hint, details=error.details) from error
 
 
-def _chunks(what: str, config: Path | None, cluster: str | None, secrets: Path | None) -> Iterator[bytes]:
+def _chunks(what: str, source: Source) -> Iterator[bytes]:
     if os.path.isfile(what):
         return _file(Path(what))
-    if config is None and "CLUSTER_NAME" not in os.environ:
+    if source.config is None and source.target is None and "CLUSTER_NAME" not in os.environ:
         why = "it is a folder" if os.path.isdir(what) else "there is no such file"
-        hint = "name a file, or a key and the --config of its cluster"
+        hint = "name a file, or a key and the --config or --target of its cluster"
         raise ConfigurationError(f"inspect {what}", why, hint=hint)
-    return _stored(what, config, cluster, secrets)
+    return _stored(what, source)
 
 
 def _read(reader: ArchiveReader, chunks: Iterator[bytes], stop: Stop, reporter: Reporter) -> Contents:
@@ -105,8 +105,7 @@ def _file(path: Path) -> Iterator[bytes]:
         raise ConfigurationError(f"read {path}", (error.strerror or "failed").lower()) from error
 
 
-def _stored(key: str, config: Path | None, cluster: str | None, secrets: Path | None) -> Iterator[bytes]:
-    settings = load_settings(config, cluster, secrets)
-    store = store_of(settings)
-    head = store.head(find_backup(store, settings.prefix, key).key)
-    yield from store.get(head.key, etag=head.etag)
+def _stored(key: str, source: Source) -> Iterator[bytes]:
+    place = open_place(source)
+    head = place.store.head(find_backup(place, key).key)
+    yield from place.store.get(head.key, etag=head.etag)

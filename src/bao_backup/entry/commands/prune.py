@@ -2,45 +2,88 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import functools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import click
 
 from bao_backup.adapters.system import SystemClock
+from bao_backup.core.duration import parse_go_duration
 from bao_backup.core.errors import BaoBackupError, ConfigurationError
+from bao_backup.core.retention import RetentionPolicy, plan_retention
 from bao_backup.core.words import size_in_words, time_in_words
 from bao_backup.entry.output import output_option, print_json, print_table, say
-from bao_backup.entry.source import load_settings, source_options
-from bao_backup.entry.wiring import stopped_by_signals, store_of
+from bao_backup.entry.place import open_place
+from bao_backup.entry.source import Source, place_options
+from bao_backup.entry.wiring import stopped_by_signals
 from bao_backup.flows import prune
 
 EPILOG = """\b
 Examples:
   bao-backup prune --config clusters.yaml --dry-run
   bao-backup prune --config clusters.yaml
+  bao-backup prune --target s3://backups --cluster default/vault --keep-daily 7 --keep-monthly 12
 """
+_COUNTS = ("max_count", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "min_keep")
+
+
+def policy_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The rules of a retention policy, as the one argument `policy`; None where none is given."""
+
+    @functools.wraps(command)
+    def with_policy(*, max_age: str | None, **options: Any) -> Any:
+        rules = {name: options.pop(name) for name in _COUNTS}
+        given: dict[str, Any] = {name: count for name, count in rules.items() if count is not None}
+        if max_age is not None:
+            given["max_age"] = _age(max_age)
+        return command(policy=RetentionPolicy(**given) if given else None, **options)
+
+    with_policy = click.option(
+        "--max-age", metavar="DURATION", help="Drop those that are older, as 168h; keep rules still hold."
+    )(with_policy)
+    for name in reversed(_COUNTS):
+        words = {
+            "max_count": "Keep the newest N. With any rule here, the document's policy does not count.",
+            "min_keep": "Never drop the newest N proven ones, whatever the rules say.  [default: 1]",
+        }
+        unit = name.removeprefix("keep_").replace("daily", "day").removesuffix("ly")
+        with_policy = click.option(
+            f"--{name.replace('_', '-')}",
+            type=click.IntRange(min=0 if name == "min_keep" else 1),
+            metavar="N",
+            help=words.get(name, f"Keep the newest of each {unit}, for N {unit}s that have one."),
+        )(with_policy)
+    return with_policy
+
+
+def _age(text: str) -> timedelta:
+    age = parse_go_duration(text)
+    if age <= timedelta():
+        raise ConfigurationError(f"read --max-age {text!r}", "expected a duration of more than 0")
+    return age
 
 
 @click.command("prune", epilog=EPILOG)
-@source_options
+@place_options
 @output_option
+@policy_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and each reason; delete nothing.")
-def prune_command(
-    *, config: Path | None, cluster: str | None, secrets: Path | None, output: str, dry_run: bool
-) -> int:
+def prune_command(*, source: Source, output: str, policy: RetentionPolicy | None, dry_run: bool) -> int:
     """Apply the cluster's retention policy to its backups, and say why each is kept or dropped.
 
     The newest proven backup is never dropped, and no file of another name is touched.
     """
-    settings = load_settings(config, cluster, secrets)
-    if settings.retention is None:
+    place = open_place(source)
+    store, policy = place.store, policy or place.retention
+    if policy is None:
         raise ConfigurationError(
-            f"prune {settings.namespace}/{settings.name}",
+            f"prune {place.namespace}/{place.name}",
             "it has no retention policy: everything is kept",
-            hint="set spec.backup.retention",
+            hint="set spec.backup.retention, or give rules as --keep-daily 7",
         )
-    store = store_of(settings)
-    plan = prune.plan(store, settings.prefix, settings.retention, SystemClock().now())
+    plan = plan_retention(place.backups(), policy, SystemClock().now())
     if output == "table":
         rows = [
             (
@@ -67,7 +110,7 @@ def prune_command(
     if outcome is not None and errors:
         first = errors[0]
         raise type(first)(
-            f"prune {store.location}/{settings.prefix}",
+            f"prune {store.location}/{place.prefix}",
             f"{len(errors)} not deleted, the first: {outcome.failed[0]}",
             hint=f"{first.hint}; what is kept is tried again at the next run",
             details=first.details,

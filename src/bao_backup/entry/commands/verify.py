@@ -4,45 +4,53 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 import click
 
 from bao_backup.adapters.system import SystemClock
 from bao_backup.core.errors import ConfigurationError, InterruptedRunError
 from bao_backup.core.model import Backup
+from bao_backup.core.selection import Selection
 from bao_backup.core.words import size_in_words
-from bao_backup.entry.commands.catalogue import backups_of, find_backup
+from bao_backup.entry.commands.catalogue import find_backup
 from bao_backup.entry.output import output_option, print_json, print_table, say
+from bao_backup.entry.place import open_place
 from bao_backup.entry.progress import reporter_for
-from bao_backup.entry.source import load_settings, source_options
-from bao_backup.entry.wiring import stopped_by_signals, store_of
+from bao_backup.entry.selecting import time_options
+from bao_backup.entry.source import Source, place_options
+from bao_backup.entry.wiring import stopped_by_signals
 from bao_backup.flows.verify import Verdict, Verified, VerifyFlow
 
 EPILOG = """\b
 Examples:
   bao-backup verify --config clusters.yaml latest
   bao-backup verify --config clusters.yaml --all --output json
+  bao-backup verify --target s3://backups --cluster default/vault --all --since 168h
 The exit code is that of the first backup that failed: 6 when its bytes are wrong.
 """
 
 
 @click.command("verify", epilog=EPILOG)
-@source_options
+@place_options
 @output_option
 @click.argument("key", required=False)
-@click.option("--all", "everything", is_flag=True, help="Every backup of the cluster, newest first.")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every backup of the cluster, newest first.",
+)
 @click.option("--unproven", is_flag=True, help="Every backup without a receipt.")
+@time_options
 @click.option("--quiet", is_flag=True, help="Say nothing while it works.")
 def verify_command(
     *,
-    config: Path | None,
-    cluster: str | None,
-    secrets: Path | None,
+    source: Source,
     output: str,
     key: str | None,
     everything: bool,
     unproven: bool,
+    selection: Selection,
     quiet: bool,
 ) -> int:
     """Re-read the backup KEY (or "latest", or --all) and prove it against itself and its receipt.
@@ -53,17 +61,19 @@ def verify_command(
         raise ConfigurationError(
             "choose what to verify", "one of KEY, --all and --unproven is needed", hint="give one of them"
         )
-    settings = load_settings(config, cluster, secrets)
-    store = store_of(settings)
+    if key is not None and not selection.is_all:
+        why = "--since, --until and --class go with --all or --unproven, not with KEY"
+        raise ConfigurationError("choose what to verify", why, hint="leave them out")
+    place = open_place(source)
     if key is not None:
-        backups = [find_backup(store, settings.prefix, key)]
+        backups = [find_backup(place, key)]
     else:
-        backups = [b for b in backups_of(store, settings.prefix) if everything or not b.proven]
+        backups = [b for b in selection.of(place.backups()) if everything or not b.proven]
     with stopped_by_signals() as stop, reporter_for(quiet=quiet) as reporter:
         flow = VerifyFlow(
-            settings.namespace,
-            settings.name,
-            store=store,
+            place.namespace,
+            place.name,
+            store=place.store,
             clock=SystemClock(),
             stop=stop,
             reporter=reporter,
