@@ -126,4 +126,4 @@ def _delete(requests: Requests, key: str) -> None:
     request = urllib.request.Request(url, method="DELETE", headers=dict(headers))  # noqa: S310 - checked
     answer = ask(request, doing, settings.request_timeout, context)
     if answer.status >= 300:
-        raise requests.translator.answered(answer.status, answer.text, "delete", key)
+        raise requests.translator.answered(answer.status, answer.text, "delete", key, answer.headers)

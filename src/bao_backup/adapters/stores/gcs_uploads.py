@@ -21,7 +21,7 @@ from bao_backup.adapters.stores.failures import Translator
 from bao_backup.adapters.stores.gcs_services import Login
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.retries import patiently
-from bao_backup.core.errors import ObjectExistsError, StorageError, StorageUnavailableError
+from bao_backup.core.errors import StorageError, StorageUnavailableError
 from bao_backup.core.storage import StoreSettings
 
 #: All parts but the last are multiples of this many bytes.
@@ -99,7 +99,9 @@ class Uploads:
         def attempt() -> Made:
             answer = self._ask("POST", url, key, body, headers)
             if answer.status == 412:
-                raise ObjectExistsError(self._doing(key), f"there is one already ({answer.status})")
+                raise self._translator.answered(
+                    answer.status, answer.text, "upload", key, answer.headers, creating=True
+                )
             return self._made(answer, key)
 
         return patiently(attempt, self._settings)
@@ -113,7 +115,7 @@ class Uploads:
         answer = self._ask("POST", url, key, b"{}", headers)
         location = answer.headers.get("location", "")
         if answer.status not in (200, 201):
-            raise self._translator.answered(answer.status, answer.text, "upload", key)
+            raise self._translator.answered(answer.status, answer.text, "upload", key, answer.headers)
         if not location:
             raise StorageError(self._doing(key), "the store does not say where to upload to")
         # Who knows it may write; and whatever host it names, what is sent is for the configured one.
@@ -156,7 +158,7 @@ class Uploads:
         if answer.status in (404, 410):
             raise StorageUnavailableError(doing, f"the store has dropped the upload ({answer.status})")
         if answer.status != 308:
-            raise self._translator.answered(answer.status, answer.text, "upload", session.key)
+            raise self._translator.answered(answer.status, answer.text, "upload", session.key, answer.headers)
         match = _RANGE.fullmatch(answer.headers.get("range", ""))
         reached = int(match.group(1)) + 1 if match else 0
         if not part.offset <= reached <= part.end:
@@ -165,7 +167,7 @@ class Uploads:
 
     def _made(self, answer: Answer, key: str, size: int | None = None) -> Made:
         if answer.status not in (200, 201):
-            raise self._translator.answered(answer.status, answer.text, "upload", key)
+            raise self._translator.answered(answer.status, answer.text, "upload", key, answer.headers)
         try:
             made = msgspec.json.decode(answer.body, type=Made)
         except msgspec.MsgspecError as error:
