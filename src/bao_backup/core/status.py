@@ -10,8 +10,6 @@ from msgspec.structs import replace
 from bao_backup.core.model import Moment, Trigger, Value
 
 LOCK_HOLDER = "openbaocluster/backup"
-#: A restore holds the lock by this and its document's name.
-RESTORE_HOLDER = "openbaorestore/"
 
 
 class OperationLock(Value, frozen=True, kw_only=True):

@@ -13,17 +13,19 @@ from msgspec.structs import replace
 from bao_backup.core.ended import settle_runs, start_of
 from bao_backup.core.followed import follow_schedule, record_missed
 from bao_backup.core.model import Trigger
-from bao_backup.core.naming import backup_key, cluster_prefix, run_name, short_id
+from bao_backup.core.naming import backup_key, cluster_prefix, restore_run_name, run_name, short_id
 from bao_backup.core.observed import (
     Action,
     AskHealth,
     ClearTrigger,
     Decision,
     Emit,
+    ForgetRun,
     Observed,
     RunState,
     StartRun,
 )
+from bao_backup.core.operation_lock import lock_in_force
 from bao_backup.core.preflight import HEALTH_UNKNOWN, Blocked, preflight, problems_in_words
 from bao_backup.core.status import (
     LOCK_HOLDER,
@@ -45,11 +47,13 @@ AFTER_CLEARING = timedelta(seconds=1)
 
 def step(observed: Observed, now: datetime) -> Decision:
     """What to write, what to do, and when to look again."""
+    # What a restore left does not hinder this very round.
+    observed = replace(observed, lock=lock_in_force(observed))
     status, actions = _settle_trigger(observed)
     status = replace(status, observed_generation=observed.generation)
     status, ended = settle_runs(observed, status, now)
     status, told = _tell_of_document(observed, status, now)
-    actions += (*ended, *told)
+    actions += (*ended, *_forget_restores(observed), *told)
     if observed.document is None or observed.document.spec.backup is None:
         return _without_schedule(observed, status, actions, now)
 
@@ -247,8 +251,18 @@ def _not_ready(status: BackupStatus, blocked: Blocked, now: datetime) -> BackupS
     )
 
 
+def _forget_restores(observed: Observed) -> tuple[Action, ...]:
+    """The ends of restores' runs whose documents are gone: nobody else sees them."""
+    waited_for = {restore_run_name(each.name) for each in observed.restores or ()}
+    return tuple(
+        ForgetRun(name=run.name)
+        for run in observed.restore_runs
+        if run.ours and run.state is RunState.FINISHED and run.name not in waited_for
+    )
+
+
 def _lock(observed: Observed, status: BackupStatus, now: datetime) -> OperationLock | None:
-    """Held by us exactly while an attempt is under way; never another holder's.
+    """Held by us exactly while an attempt is under way; never another's that is in force.
 
     The existing operator's backups hold it by the same name: with one of its runs it is theirs.
     """

@@ -1,4 +1,4 @@
-"""The port `Runtime` in memory: for tests and trials. Its runs end when they are told to."""
+"""The port `Runtime` in memory."""
 
 from __future__ import annotations
 
@@ -8,10 +8,36 @@ from datetime import datetime
 
 from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Outcome, Result
-from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
+from bao_backup.core.observed import (
+    ClearTrigger,
+    Emit,
+    ForgetRun,
+    Health,
+    Observed,
+    Run,
+    RunState,
+    StartRun,
+    UnfinishedRestore,
+)
 from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.ports import Clock
+
+
+@dataclass(slots=True)
+class RestoreRun:
+    """A restore's run, which belongs to the cluster."""
+
+    #: uid of the restore that it was started for
+    restore: str
+    #: None: it is under way.
+    result: Result | None = None
+    forgotten: bool = False
+
+    @property
+    def state(self) -> RunState:
+        """Where it is."""
+        return RunState.FINISHED if self.result is not None else RunState.UNFINISHED
 
 
 @dataclass(slots=True)
@@ -25,6 +51,8 @@ class _Cluster:
     #: By name; None: it is under way.
     runs: dict[str, Result | None] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
+    #: By name.
+    restore_runs: dict[str, RestoreRun] = field(default_factory=dict)
     events: list[Emit] = field(default_factory=list)
 
 
@@ -40,6 +68,8 @@ class MemoryRuntime:
         self._clock = clock
         self._health = health
         self._clusters: dict[str, _Cluster] = {}
+        #: Gives the unfinished restores of a cluster, by namespace and name; None: there are no documents.
+        self._restores_of: Callable[[str, str], tuple[UnfinishedRestore, ...]] | None = None
         #: Every run that was really started: cluster and run, in order.
         self.started: list[tuple[str, StartRun]] = []
 
@@ -91,6 +121,29 @@ class MemoryRuntime:
         """What people were told, oldest first."""
         return list(self._cluster(uid).events)
 
+    # --- what restores need of a cluster --------------------------------------------------------
+
+    def show_restores(self, of: Callable[[str, str], tuple[UnfinishedRestore, ...]]) -> None:
+        """From now on clusters know their unfinished restores, which `of` gives by namespace and name."""
+        self._restores_of = of
+
+    def find(self, namespace: str, name: str) -> str | None:
+        """The uid of the cluster of this name; None when there is none."""
+        for uid, cluster in self._clusters.items():
+            metadata = cluster.document.metadata
+            if (metadata.namespace, metadata.name) == (namespace, name):
+                return uid
+        return None
+
+    def restore_runs(self, namespace: str, name: str) -> dict[str, RestoreRun]:
+        """The restores' runs of a cluster, by name, also those that are forgotten; without it none."""
+        uid = self.find(namespace, name)
+        return self._cluster(uid).restore_runs if uid is not None else {}
+
+    async def save_lock(self, uid: str, version: str, lock: OperationLock | None) -> bool:
+        """Write the lock alone, unless the version is not the newest any more: then False."""
+        return await self.save(uid, version, self._cluster(uid).status, lock)
+
     # --- what the port promises ----------------------------------------------------------------
 
     async def observe(self, uid: str) -> tuple[Observed, str]:
@@ -100,15 +153,22 @@ class MemoryRuntime:
             for name, result in cluster.runs.items()
             if name not in cluster.forgotten
         )
+        namespace, name = cluster.document.metadata.namespace, cluster.document.metadata.name
         observed = Observed(
-            namespace=cluster.document.metadata.namespace,
-            name=cluster.document.metadata.name,
+            namespace=namespace,
+            name=name,
             uid=uid,
             generation=cluster.generation,
             document=cluster.document,
             status=cluster.status,
             lock=cluster.lock,
+            restores=self._restores_of(namespace, name) if self._restores_of is not None else None,
             runs=tuple(runs),
+            restore_runs=tuple(
+                Run(name=name, state=run.state, result=run.result)
+                for name, run in cluster.restore_runs.items()
+                if not run.forgotten
+            ),
             trigger=cluster.trigger,
             can_ask_health=self._health is not None,
         )
@@ -136,6 +196,9 @@ class MemoryRuntime:
         cluster = self._cluster(uid)
         if cluster.runs.get(run.name) is not None:
             cluster.forgotten.add(run.name)
+        restore_run = cluster.restore_runs.get(run.name)
+        if restore_run is not None and restore_run.result is not None:
+            restore_run.forgotten = True
 
     async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:
         cluster = self._cluster(uid)

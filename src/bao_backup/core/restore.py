@@ -1,0 +1,216 @@
+"""The manager's decision for an OpenBaoRestore: from what is observed, and the time, what to do next.
+
+`step_restore` is level-triggered, as `step` is. A restore goes Pending, Validating (it waits until it
+is alone, and takes the cluster's lock), Running (its run was seen), and Completed or Failed. It is
+started in Validating only: from Running on never again, whatever became of its run.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from bao_backup.core.naming import restore_run_name
+from bao_backup.core.observed import Emit, ForgetRun, Run, RunState
+from bao_backup.core.operation_lock import restore_holder, restore_run_unfinished
+from bao_backup.core.preflight import Blocked
+from bao_backup.core.restore_end import end_of_run, fail, lost
+from bao_backup.core.restore_preflight import LOCKED, restore_preflight
+from bao_backup.core.restore_spec import FINAL_PHASES, OpenBaoRestore, RestorePhase, RestoreStatus
+from bao_backup.core.restoring import (
+    DiscardRun,
+    ObservedRestore,
+    RestoreAction,
+    RestoreDecision,
+    StartRestore,
+)
+from bao_backup.core.status import Condition, OperationLock, conditions_with
+
+#: How soon a restore that waits is tried again, when nothing happens before.
+LOOK_AGAIN = timedelta(seconds=60)
+#: How soon to see that a run is there, or is gone.
+SEE_THAT_IT_HAPPENED = timedelta(seconds=1)
+
+OVERRIDE = "OperationLockOverride"
+
+
+def step_restore(observed: ObservedRestore, now: datetime) -> RestoreDecision:
+    """What to write, what to do, and when to look again."""
+    if observed.status.phase in FINAL_PHASES:
+        return _finished(observed)
+    if _is_carried_out_by_another(observed):
+        lock = observed.cluster.lock if observed.cluster else None
+        return RestoreDecision(status=observed.status, lock=lock)
+    if observed.run is not None:
+        return _follow(observed, observed.run, now)
+    if observed.status.phase is RestorePhase.RUNNING:
+        return _over(observed, *lost(observed, now))
+    if observed.document is None:
+        words = "; ".join(f"{problem.path}: {problem.expected}" for problem in observed.problems)
+        return _over(observed, *fail(observed, "InvalidDocument", words, now))
+    return _validate(observed, observed.document, now)
+
+
+def _is_carried_out_by_another(observed: ObservedRestore) -> bool:
+    """By its run, or by its phase: only a later version's manager writes Unknown, and knows more."""
+    theirs = observed.namesake is not None and not observed.namesake.ours
+    phase = observed.status.phase
+    return phase is RestorePhase.UNKNOWN or (phase is RestorePhase.RUNNING and theirs)
+
+
+# --- before the run ----------------------------------------------------------------------------
+
+
+def _validate(observed: ObservedRestore, document: OpenBaoRestore, now: datetime) -> RestoreDecision:
+    status, actions = _accept(observed, document, now)
+    blocked = restore_preflight(observed, document)
+    if blocked is not None:
+        return _wait(observed, status, actions, blocked, now)
+    assert observed.cluster is not None  # noqa: S101 - preflight has seen to it
+    before, run = observed.cluster.lock, restore_run_name(observed.name)
+    lock = before
+    if before is None or before.holder != restore_holder(observed.name):
+        status, lock, told = _take_lock(observed, status, before, now)
+        actions += told
+    status = replace(status, reason="", message=f"the run {run} is being started")
+    status = _not_complete(observed, status, "RestoreStarting", now)
+    return RestoreDecision(
+        status=status,
+        lock=lock,
+        actions=(*actions, StartRestore(name=run)),
+        wake=now + SEE_THAT_IT_HAPPENED,
+    )
+
+
+def _accept(
+    observed: ObservedRestore, document: OpenBaoRestore, now: datetime
+) -> tuple[RestoreStatus, tuple[RestoreAction, ...]]:
+    """The first look at a document that is right: what it asks for, and what of it has no effect here."""
+    status = observed.status
+    if status.phase is RestorePhase.VALIDATING:
+        return status, ()
+    key = status.snapshot_key or document.spec.source.key
+    status = replace(status, phase=RestorePhase.VALIDATING, snapshot_key=key)
+    begun: tuple[RestoreAction, ...] = (
+        Emit(reason="RestoreValidationStarted", message=f"of the cluster {document.spec.cluster}"),
+    )
+    if not document.ignored:
+        return status, begun
+    words = f"the document is valid; without effect here: {', '.join(document.ignored)}"
+    condition = _condition(observed, "DocumentValid", "True", "FieldIgnored", words, now)
+    status = replace(status, conditions=conditions_with(status.conditions, condition))
+    return status, (*begun, Emit(reason="FieldIgnored", message=words, warning=True))
+
+
+def _wait(
+    observed: ObservedRestore,
+    status: RestoreStatus,
+    actions: tuple[RestoreAction, ...],
+    blocked: Blocked,
+    now: datetime,
+) -> RestoreDecision:
+    """Without the lock, so that whatever it waits for may go on."""
+    told = observed.status.reason == blocked.reason
+    status = replace(status, reason=blocked.reason, message=f"it waits: {blocked.message}")
+    status = _not_complete(observed, status, blocked.reason, now)
+    if blocked.reason == LOCKED and not told:
+        actions += (Emit(reason="OperationLockBlocked", message=blocked.message, warning=True),)
+    wake, namesake = now + LOOK_AGAIN, observed.namesake
+    if namesake is not None and namesake.ours and namesake.state is RunState.FINISHED:
+        actions += (DiscardRun(name=namesake.name),)
+        wake = now + SEE_THAT_IT_HAPPENED
+    return RestoreDecision(status=status, lock=_let_go(observed), actions=actions, wake=wake)
+
+
+def _take_lock(
+    observed: ObservedRestore, status: RestoreStatus, before: OperationLock | None, now: datetime
+) -> tuple[RestoreStatus, OperationLock, tuple[RestoreAction, ...]]:
+    """The lock, free or (by override) another's, and what is told of it."""
+    lock = _our_lock(observed, now)
+    if before is None:
+        # An override that was written down, and whose lock went before it was taken, was none.
+        kept = tuple(c for c in status.conditions if c.type != OVERRIDE)
+        return replace(status, conditions=kept), lock, ()
+    words = f"the operation lock of {before.holder} for {before.operation} was taken by force"
+    condition = _condition(observed, OVERRIDE, "True", "OperationLockOverridden", words, now)
+    status = replace(status, conditions=conditions_with(status.conditions, condition))
+    return status, lock, (Emit(reason=OVERRIDE, message=words, warning=True),)
+
+
+# --- the run -----------------------------------------------------------------------------------
+
+
+def _follow(observed: ObservedRestore, run: Run, now: datetime) -> RestoreDecision:
+    """Its run is there: under way, or ended."""
+    if run.state is RunState.FINISHED:
+        return _over(observed, *end_of_run(observed, run, now), ForgetRun(name=run.name))
+    status = observed.status
+    begun = (Emit(reason="RestoreStarted", message=run.name),)
+    status = replace(
+        status,
+        phase=RestorePhase.RUNNING,
+        start_time=status.start_time or now,
+        reason="",
+        message=f"the run {run.name} is under way",
+    )
+    status = _not_complete(observed, status, "RestoreRunning", now)
+    lock = observed.cluster.lock if observed.cluster else None
+    if observed.cluster is not None and lock is None:
+        lock = _our_lock(observed, now)  # somebody took it away
+    known = observed.status.phase is RestorePhase.RUNNING
+    return RestoreDecision(status=status, lock=lock, actions=() if known else begun)
+
+
+def _over(observed: ObservedRestore, status: RestoreStatus, *actions: RestoreAction) -> RestoreDecision:
+    """First its end is written, then the lock is free."""
+    return RestoreDecision(status=status, lock=_let_go(observed), actions=actions)
+
+
+def _finished(observed: ObservedRestore) -> RestoreDecision:
+    """It never runs again; what is left over is put away."""
+    run = observed.run
+    left = run is not None and run.state is RunState.FINISHED
+    actions = (ForgetRun(name=run.name),) if run is not None and left else ()
+    return _over(observed, observed.status, *actions)
+
+
+# --- the lock, and what is told ----------------------------------------------------------------
+
+
+def _our_lock(observed: ObservedRestore, now: datetime) -> OperationLock:
+    return OperationLock(
+        operation="Restore",
+        holder=restore_holder(observed.name),
+        message=restore_run_name(observed.name),
+        acquired_at=now,
+        renewed_at=now,
+    )
+
+
+def _let_go(observed: ObservedRestore) -> OperationLock | None:
+    """Without ours, unless a run of this name is under way: then whoever sees its end releases it."""
+    cluster = observed.cluster
+    if cluster is None or cluster.lock is None or cluster.lock.holder != restore_holder(observed.name):
+        return cluster.lock if cluster is not None else None
+    return cluster.lock if restore_run_unfinished(cluster, observed.name) else None
+
+
+def _not_complete(
+    observed: ObservedRestore, status: RestoreStatus, reason: str, now: datetime
+) -> RestoreStatus:
+    condition = _condition(observed, "RestoreComplete", "False", reason, status.message, now)
+    return replace(status, conditions=conditions_with(status.conditions, condition))
+
+
+def _condition(
+    observed: ObservedRestore, type_: str, holds: str, reason: str, message: str, now: datetime
+) -> Condition:
+    return Condition(
+        type=type_,
+        status=holds,
+        reason=reason,
+        message=message,
+        last_transition_time=now,
+        observed_generation=observed.generation,
+    )
