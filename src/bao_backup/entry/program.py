@@ -32,6 +32,7 @@ COMMANDS = {
     "operator": ("operator", "Schedule backups as Jobs on Kubernetes."),
     "trigger": ("manager", "Ask the manager for a backup now."),
     "status": ("manager", "Show what the manager knows of its clusters."),
+    "policy": ("policy", "Print the least rights of runs, in the store and in OpenBao."),
     "crds": ("crds", "Print the CRDs of the documents, for Kubernetes."),
     "dev-server": ("development", "Run a development server that speaks OpenBao's snapshot API."),
     "completion": ("completion", "Print the shell's completion script."),
