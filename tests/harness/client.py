@@ -19,6 +19,8 @@ class Answer:
 
     status: int
     body: bytes = field(repr=False)
+    #: By their names in lower case.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def json(self) -> Any:
         """The body's JSON; None when there is no body."""
@@ -51,7 +53,8 @@ def request(
     try:
         connection.request(method, path, body=body or None, headers=dict(headers or {}))
         response = connection.getresponse()
-        return Answer(response.status, response.read())
+        named = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, response.read(), named)
     except (OSError, HTTPException) as error:
         raise HarnessError(f"{method} {url}: {error or type(error).__name__}") from error
     finally:

@@ -66,8 +66,11 @@ class Minio:
         authority: Authority | None = None,
         openid: OpenId | None = None,
         address: str = "127.0.0.1",
+        kms_key: str = "",
     ) -> None:
         """`authority` makes it speak TLS with a certificate of that authority, which it trusts, too.
+
+        With `kms_key` it encrypts, with a key of this name and of its own.
 
         It listens on `address` only: a Kubernetes node's, to be reached from pods.
         """
@@ -98,6 +101,11 @@ class Minio:
                 "MINIO_BROWSER": "off",
                 "HOME": str(folder),
                 **(openid.variables if openid else {}),
+                **(
+                    {"MINIO_KMS_SECRET_KEY": f"{kms_key}:{base64.b64encode(bytes(32)).decode()}"}
+                    if kms_key
+                    else {}
+                ),
             },
         )
 

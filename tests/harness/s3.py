@@ -48,22 +48,33 @@ class S3:
         self.context = context
 
     def request(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
     ) -> client.Answer:
-        """One signed request, whatever its answer's status."""
+        """One signed request, whatever its answer's status; more headers by their names in lower case."""
         target = quote(path, safe="/-_.~")
         arguments = "&".join(
             f"{_escape(name)}={_escape(value)}" for name, value in sorted((query or {}).items())
         )
-        headers = signature(self.keys, method, urlsplit(self.url).netloc, target, arguments, body)
+        host = urlsplit(self.url).netloc
+        signed = signature(self.keys, method, host, target, arguments, body, headers)
         url = self.url + target + (f"?{arguments}" if arguments else "")
-        return client.request(method, url, body=body, headers=headers, context=self.context)
+        return client.request(method, url, body=body, headers=signed, context=self.context)
 
     def ask(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b""
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
     ) -> client.Answer:
         """One signed request; raises HarnessError unless it succeeds."""
-        answer = self.request(method, path, query, body)
+        answer = self.request(method, path, query, body, headers)
         if answer.status >= 300:
             raise HarnessError(
                 f"{method} {path}: {answer.status} {answer.body.decode(errors='replace')[:500]}"
@@ -73,6 +84,10 @@ class S3:
     def make_bucket(self, bucket: str) -> None:
         """Create a bucket."""
         self.ask("PUT", f"/{bucket}")
+
+    def make_lockable(self, bucket: str) -> None:
+        """Create a bucket whose objects may be locked; it keeps old versions, too."""
+        self.ask("PUT", f"/{bucket}", headers={"x-amz-bucket-object-lock-enabled": "true"})
 
     def make_versioned(self, bucket: str) -> None:
         """Keep old versions of the bucket's objects from now on."""
@@ -137,16 +152,26 @@ class S3:
         ]
 
 
-def signature(keys: Keys, method: str, host: str, path: str, query: str, body: bytes) -> dict[str, str]:
+def signature(
+    keys: Keys,
+    method: str,
+    host: str,
+    path: str,
+    query: str,
+    body: bytes,
+    more: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """The headers that sign a request; `path` and `query` are escaped, the query's names sorted."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "host": host,
         "x-amz-content-sha256": hashlib.sha256(body).hexdigest(),
         "x-amz-date": moment,
+        **(more or {}),
     }
     if keys.session_token:
         headers["x-amz-security-token"] = keys.session_token
+    headers = {name: headers[name] for name in sorted(headers)}
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     canonical = "\n".join((method, path, query, lines, names, headers["x-amz-content-sha256"]))

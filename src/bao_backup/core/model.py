@@ -121,6 +121,8 @@ class Stored(Value, frozen=True, kw_only=True):
     modified: datetime
     etag: str | None = None
     version: str | None = None
+    #: Of what was just sent, where the target says so: until when nobody may delete or change it.
+    locked_until: datetime | None = None
 
 
 class Backup(Value, frozen=True, kw_only=True):

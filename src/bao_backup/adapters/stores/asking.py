@@ -17,6 +17,8 @@ class Asking(NamedTuple):
     doing: str
     context: Callable[[], ssl.SSLContext]
     translator: Translator
+    #: URL of the proxy for services that are not of the machine itself; empty: the environment's.
+    proxy: str = ""
 
 
 def read_token(file: str, asking: Asking) -> str:

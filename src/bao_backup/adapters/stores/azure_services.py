@@ -102,7 +102,7 @@ def _by_form(identity: ClientSecret | FederatedToken, proof: Mapping[str, str], 
         headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
         method="POST",
     )
-    answer = ask(request, doing, TOKEN_SERVICE_TIMEOUT, asking.context())
+    answer = ask(request, doing, TOKEN_SERVICE_TIMEOUT, asking.context(), proxy=asking.proxy)
     return _granted(answer, doing, asking)
 
 

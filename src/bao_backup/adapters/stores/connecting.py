@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Mapping
 from datetime import timedelta
@@ -61,6 +62,12 @@ def client_options(settings: StoreSettings, endpoint: str, authorities: str) -> 
     }
     if authorities:
         client["root_certificate"] = authorities
+    if settings.proxy:
+        client["proxy_url"] = settings.proxy
+        # As for our own requests; without a proxy of its own the library reads it by itself.
+        excluded = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        if excluded:
+            client["proxy_excludes"] = excluded
     return client
 
 

@@ -14,7 +14,12 @@ from datetime import UTC, datetime
 from bao_backup.adapters.stores.disk import Disk, Entry
 from bao_backup.adapters.stores.partial import Partial, is_partial, remove_if_dead
 from bao_backup.adapters.stores.source import close
-from bao_backup.core.errors import ConfigurationError, ObjectChangedError, ObjectNotFoundError
+from bao_backup.core.errors import (
+    ConfigurationError,
+    ObjectChangedError,
+    ObjectNotFoundError,
+    StorageError,
+)
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import MIB, StoreSettings, check_key, check_prefix
 
@@ -93,6 +98,23 @@ class FolderStore:
         except ObjectNotFoundError:
             return
 
+    def delete_many(self, keys: Sequence[str]) -> Mapping[str, StorageError]:
+        """As `delete`, but each folder is synced once."""
+        inside: dict[tuple[str, ...], list[str]] = {}
+        for key in keys:
+            inside.setdefault(tuple(_names(key)[:-1]), []).append(key)
+        failed: dict[str, StorageError] = {}
+        for folders, there in inside.items():
+            try:
+                with self._disk.doing("delete", "/".join(folders)), self._folder(folders) as folder:
+                    failed |= self._delete_in(folder, there)
+                    os.fsync(folder)
+            except ObjectNotFoundError:  # there is no such folder
+                continue
+            except StorageError as error:
+                failed |= dict.fromkeys(there, error)
+        return failed
+
     def sweep(self, prefix: str) -> int:
         """Remove partial files whose writer is dead."""
         swept = 0
@@ -101,6 +123,18 @@ class FolderStore:
                 with self._disk.doing("sweep", "/".join(names)), self._folder(names) as folder:
                     swept += remove_if_dead(folder, entry.name)
         return swept
+
+    def _delete_in(self, folder: int, keys: Sequence[str]) -> dict[str, StorageError]:
+        failed: dict[str, StorageError] = {}
+        for key in keys:
+            try:
+                with self._disk.doing("delete", key):
+                    os.unlink(_names(key)[-1], dir_fd=folder)
+            except ObjectNotFoundError:
+                continue
+            except StorageError as error:
+                failed[key] = error
+        return failed
 
     def _read(self, key: str, names: Sequence[str], etag: str | None) -> Iterator[bytes]:
         with self._disk.doing("read", key), self._folder(names[:-1]) as folder:

@@ -123,7 +123,7 @@ def _posted(
     request = urllib.request.Request(  # noqa: S310 - the scheme was checked: https
         url, data=body, headers=dict(headers), method="POST"
     )
-    answer = ask(request, doing, TOKEN_SERVICE_TIMEOUT, asking.context())
+    answer = ask(request, doing, TOKEN_SERVICE_TIMEOUT, asking.context(), proxy=asking.proxy)
     return _token(answer, doing, asking, now)
 
 

@@ -24,6 +24,7 @@ NEEDED: Mapping[tuple[str, str], str] = {
     ("s3", "delete"): "s3:DeleteObject",
     ("s3", "sweep"): "s3:ListBucketMultipartUploads on the bucket, s3:ListMultipartUploadParts"
     " and s3:AbortMultipartUpload",
+    ("s3", "lock"): "s3:PutObjectRetention, on a bucket that was made with object lock",
     ("gs", "upload"): "storage.objects.create (and storage.objects.delete to overwrite)",
     ("gs", "create"): "storage.objects.create",
     ("gs", "read"): "storage.objects.get",
@@ -36,6 +37,7 @@ NEEDED: Mapping[tuple[str, str], str] = {
     ("azure", "look at"): f"{_BLOBS}/read ({_ROLE} r)",
     ("azure", "list"): f"{_BLOBS}/read ({_ROLE} l)",
     ("azure", "delete"): f"{_BLOBS}/delete ({_ROLE} d)",
+    ("azure", "lock"): f"{_BLOBS}/immutableStorage/runAsSuperUser/action (Storage Blob Data Owner; in a SAS i)",
 }
 
 #: How Amazon and Google name one: "... is not authorized to perform: s3:PutObject on resource ...",

@@ -51,6 +51,7 @@ def ask(
     context: ssl.SSLContext | None = None,
     *,
     through_proxy: bool = True,
+    proxy: str = "",
 ) -> Answer:
     """Send one request, and read its answer whatever its status is.
 
@@ -59,7 +60,8 @@ def ask(
         doing: what it is for, as errors say it.
         timeout: seconds for each wait: connect, head, a piece of the body.
         context: whom to trust; needed for https.
-        through_proxy: by the environment's proxies; False for services of the machine itself.
+        through_proxy: False for services of the machine itself.
+        proxy: URL of an HTTP proxy; empty: the environment's. NO_PROXY counts for either.
 
     Raises StorageUntrustedError, StorageUnreachableError or StorageUnavailableError.
     """
@@ -67,7 +69,7 @@ def ask(
     handlers = [
         urllib.request.HTTPSHandler(context=context or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)),
         _StayHere(),
-        *([] if through_proxy else [urllib.request.ProxyHandler({})]),
+        *_proxies(proxy, through_proxy=through_proxy),
     ]
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
@@ -77,6 +79,12 @@ def ask(
             return _refused(error, doing)
     except (OSError, HTTPException) as error:
         raise _no_answer(error, doing) from error
+
+
+def _proxies(proxy: str, *, through_proxy: bool) -> list[urllib.request.BaseHandler]:
+    if not through_proxy:
+        return [urllib.request.ProxyHandler({})]
+    return [urllib.request.ProxyHandler({"http": proxy, "https": proxy})] if proxy else []
 
 
 def _refused(error: urllib.error.HTTPError, doing: str) -> Answer:

@@ -22,8 +22,10 @@ from bao_backup.adapters.stores.connecting import (
 from bao_backup.adapters.stores.failures import Translator
 from bao_backup.adapters.stores.s3_addresses import STS_ENDPOINT, amazon_domain, bucket_url
 from bao_backup.adapters.stores.s3_identity import Identity, Issued, Keys, choose_identity, is_store
+from bao_backup.adapters.stores.s3_locks import Locks
 from bao_backup.adapters.stores.s3_login import Login
-from bao_backup.adapters.stores.uploads import Bucket, Uploads
+from bao_backup.adapters.stores.s3_requests import Bucket, Requests
+from bao_backup.adapters.stores.uploads import Uploads
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.storage import StoreSettings
 
@@ -33,8 +35,7 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION = "us-east-1"
 ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
-#: Seconds for each request of a sweep: it is a courtesy, and must not hold up a backup for long.
-SWEEP_TIMEOUT = 10.0
+CHECKSUMS = ("SHA256", "CRC64NVME")
 
 
 def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudStore:
@@ -61,15 +62,17 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
             # Given this way, no variable of the environment gets mixed in, AWS_SESSION_TOKEN for one.
             credential_provider=keys,
         )
-    # Reading all CAs of the system takes 20 ms, so it is done only when there is a sweep.
+    # Reading all CAs of the system takes 20 ms, so it is done only when there is a request.
     bucket = Bucket(
         _place(settings, region),
         region,
         lambda: trusting(authorities, unverified=settings.insecure_skip_verify),
-        SWEEP_TIMEOUT,
+        settings.proxy,
     )
-    sweep = Uploads(bucket, keys.keys, translator, settings.dead_after).sweep
-    return CloudStore(Place(store, location, translator, sweep), settings)
+    requests = Requests(bucket, keys.keys, translator)
+    sweep = Uploads(requests, settings.dead_after).sweep
+    lock = Locks(requests, settings).lock if settings.lock_mode else None
+    return CloudStore(Place(store, location, translator, sweep, lock=lock), settings)
 
 
 def _fetching(
@@ -85,7 +88,10 @@ def _fetching(
     # A store that is not verified may be told a token unverified, but nobody else may.
     unverified = settings.insecure_skip_verify and is_store(identity)
     asking = Asking(
-        f"log in to s3://{settings.bucket}", lambda: trusting(authorities, unverified=unverified), translator
+        f"log in to s3://{settings.bucket}",
+        lambda: trusting(authorities, unverified=unverified),
+        translator,
+        settings.proxy,
     )
     return lambda: fetch(identity, asking)
 
@@ -103,6 +109,10 @@ def _check(settings: StoreSettings, doing: str) -> None:
     if settings.sse and settings.sse not in ENCRYPTIONS:
         raise ConfigurationError(
             doing, f"sse is {settings.sse!r}", hint=f"use one of {', '.join(ENCRYPTIONS)}"
+        )
+    if settings.checksum and settings.checksum not in CHECKSUMS:
+        raise ConfigurationError(
+            doing, f"checksum is {settings.checksum!r}", hint=f"use one of {', '.join(CHECKSUMS)}"
         )
     if settings.endpoint:
         split_endpoint(settings.endpoint)
@@ -124,6 +134,8 @@ def _config(settings: StoreSettings, region: str) -> S3Config:
         )
     if settings.sse:
         config["server_side_encryption"] = settings.sse
+    if settings.checksum:
+        config["checksum_algorithm"] = settings.checksum
     if settings.kms_key_id:
         config["sse_kms_key_id"] = settings.kms_key_id
     return config

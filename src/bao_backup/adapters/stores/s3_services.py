@@ -131,7 +131,7 @@ def by_web_identity(identity: WebIdentity, asking: Asking) -> Issued:
     )
     doing = f"{asking.doing} as {identity.role} with {identity.service.url}"
     try:
-        answer = ask(request, doing, TOKEN_SERVICE_TIMEOUT, asking.context())
+        answer = ask(request, doing, TOKEN_SERVICE_TIMEOUT, asking.context(), proxy=asking.proxy)
     except StorageUnreachableError as error:
         hint = "check AWS_ENDPOINT_URL_STS or spec.backup.target.s3.stsEndpoint, DNS and network policies"
         raise StorageUnreachableError(doing, error.why, hint=hint, details=error.details) from error
