@@ -31,6 +31,10 @@ class Readable(Protocol):
         """As of a Store."""
         ...
 
+    def list(self, prefix: str) -> Iterator[Stored]:
+        """As of a Store."""
+        ...
+
 
 def read_receipt(store: Readable, key: str) -> Receipt:
     """The receipt of the backup `key`; ObjectNotFoundError when there is none."""

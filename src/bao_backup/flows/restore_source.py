@@ -1,0 +1,116 @@
+"""The backup that is restored: resolved to one immutable object, proven, and read a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from bao_backup.core.archive import ArchiveReader
+from bao_backup.core.errors import ObjectNotFoundError, StoredDiffersError
+from bao_backup.core.model import Contents, Stored, Value
+from bao_backup.core.naming import catalogue
+from bao_backup.core.receipt import Receipt
+from bao_backup.core.restore_checks import check_expected
+from bao_backup.core.restore_choice import candidates, check_wanted, is_of, none_so_early, taken_too_late
+from bao_backup.core.restore_settings import RestoreSettings
+from bao_backup.flows.read import Readable, about_stored, compare, read_receipt, read_whole
+from bao_backup.flows.stop import Stop
+from bao_backup.ports import Reporter
+
+
+class ProvenBackup(Value, frozen=True, kw_only=True):
+    """One immutable object, read whole, that is what its receipt and the person say."""
+
+    stored: Stored
+    #: For people: "s3://bucket/key".
+    location: str
+    contents: Contents
+    #: None for a file, and for an object that no run of ours has proven.
+    receipt: Receipt | None
+    #: It is in the folder of the cluster that is overwritten.
+    own: bool
+
+
+class RestoreSource:
+    """Finds, proves and streams the backup that the settings want.
+
+    Args:
+        settings: which one.
+        source: where it is: the store of `settings.source`, or the file `settings.wanted.file`.
+        stop: asked at every chunk.
+        reporter: told what is read.
+    """
+
+    def __init__(
+        self, settings: RestoreSettings, source: Readable, *, stop: Stop, reporter: Reporter
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._stop = stop
+        self._reporter = reporter
+        #: The last chunk was given out: whoever took it may have a whole snapshot.
+        self.whole = False
+
+    def prove(self) -> ProvenBackup:
+        """Read it to its end.
+
+        Raises ConfigurationError, a StorageError, a VerificationError (BackupUnexpectedError for a whole
+        one that is not the one that was meant).
+        """
+        check_wanted(self._settings)
+        key, receipt = self._resolve()
+        stored = self._source.head(key)
+        location = f"{self._source.location}/{key}" if not self._settings.wanted.file else key
+        self._reporter.say(f"proving {location}")
+        contents = read_whole(self._source, stored, self._stop, self._reporter)
+        if receipt is not None:
+            compare(receipt, contents)
+        check_expected(location, self._settings.wanted, contents, receipt)
+        place = self._settings.source
+        own = place is not None and is_of(key, place.prefix)
+        return ProvenBackup(stored=stored, location=location, contents=contents, receipt=receipt, own=own)
+
+    def again(self, stored: Stored, proven: Contents) -> Generator[bytes, None, None]:
+        """The chunks of the same object, each proven before it is given out.
+
+        The last one is given out only when all of them together are what was proven before; else it
+        raises: ObjectChangedError, ArchiveError, StoredDiffersError, or what ends the run.
+        """
+        reader = ArchiveReader()
+        doing = f"read {stored.key} again"
+        last = b""
+        with about_stored(self._source, stored.key):
+            for chunk in self._source.get(stored.key, etag=stored.etag):
+                self._stop.check()
+                reader.feed(chunk)
+                if reader.size > proven.size:
+                    raise StoredDiffersError(doing, f"it goes on behind the {proven.size} bytes of before")
+                self._reporter.moved(reader.size)
+                if last:
+                    yield last
+                last = chunk
+            contents = reader.finish()
+        if contents.sha256 != proven.sha256:
+            raise StoredDiffersError(doing, "its SHA-256 is not that of when it was proven")
+        self._stop.check()
+        self.whole = True
+        yield last
+
+    def _resolve(self) -> tuple[str, Receipt | None]:
+        """The key that is meant, and its receipt."""
+        wanted, place = self._settings.wanted, self._settings.source
+        if wanted.file:
+            return wanted.file, None
+        if wanted.key:
+            try:
+                return wanted.key, read_receipt(self._source, wanted.key)
+            except ObjectNotFoundError:
+                return wanted.key, None
+        assert place is not None  # noqa: S101 - check_wanted saw to it
+        for backup in candidates(
+            wanted, place.prefix, catalogue(self._source.list(place.prefix), place.prefix)
+        ):
+            receipt = read_receipt(self._source, backup.key)
+            if not taken_too_late(wanted, receipt):
+                return backup.key, receipt
+            self._reporter.say(f"{backup.key} was taken later than its slot, and later than is wanted")
+        raise none_so_early(wanted, place.prefix)
