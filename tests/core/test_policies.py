@@ -53,7 +53,7 @@ def test_no_other_sheet_is_kept() -> None:
             {"retention": {"preUpgrade": {"maxAge": "1h"}}},
             [*WRITES, "s3:DeleteObject", *PARTS],
         ),
-        (Purpose.RESTORE, DROPS, ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]),
+        (Purpose.RESTORE, DROPS, [*WRITES, *PARTS]),
         (Purpose.VERIFY, DROPS, ["s3:GetObject"]),
     ],
 )
@@ -102,6 +102,30 @@ def test_a_key_of_ones_own(key: str, resource: str, aliases: str | None) -> None
     assert found["Condition"]["StringLike"] == {"kms:ViaService": "s3.us-east-1.amazonaws.com"}
     named = {"kms:ResourceAliases": aliases} if aliases else None
     assert found["Condition"].get("ForAnyValue:StringEquals") == named
+
+
+LOCK = {"objectLock": {"mode": "GOVERNANCE", "days": 3}}
+
+
+@pytest.mark.parametrize("endpoint", ["", "https://minio.example"])
+@pytest.mark.parametrize("purpose", Purpose)
+def test_locks_need_rights_wherever_something_is_written(endpoint: str, purpose: Purpose) -> None:
+    """To set them, and to read what a bucket sets by itself; never to go round them."""
+    locked = asked(cluster({"bucket": "b", "endpoint": endpoint, **LOCK}), purpose)
+    found = s3_policy.aws_policy(locked) if not endpoint else s3_policy.minio_policy(locked)
+    actions = [each for statement in found["Statement"] for each in statement["Action"]]
+    assert [each for each in actions if "Retention" in each] == [
+        "s3:PutObjectRetention",
+        "s3:GetObjectRetention",
+    ]
+    assert "Bypass" not in json.dumps(found)
+
+
+def test_a_lock_on_google_cloud_needs_a_permission() -> None:
+    """Also of who restores, for the safety backup."""
+    document = cluster({"provider": "gcs", "bucket": "b", **LOCK})
+    for purpose in Purpose:
+        assert gcs.permissions(asked(document, purpose))[-1] == "storage.objects.setRetention"
 
 
 def test_amazons_own_key_needs_no_right() -> None:
@@ -192,7 +216,8 @@ def test_what_is_done_on_azure(purpose: Purpose, backup: dict[str, Any], verbs: 
     assert found["Actions"] == []
 
 
-READ, FORCE = ("read",), ("update",)
+READ = ("read",)
+KNOWN = {"auth/token/lookup-self": READ}
 SELF = {"auth/token/revoke-self": ("update",), "sys/capabilities-self": ("update",)}
 SNAPSHOT = "sys/storage/raft/snapshot"
 
@@ -208,12 +233,12 @@ SNAPSHOT = "sys/storage/raft/snapshot"
             False,
             {SNAPSHOT: READ, "sys/capabilities-self": ("update",)},
         ),
-        (Purpose.RESTORE, {}, False, {SNAPSHOT: ("read", "update"), **SELF}),
+        (Purpose.RESTORE, {}, False, {SNAPSHOT: ("read", "update"), **KNOWN, **SELF}),
         (
             Purpose.RESTORE,
             {},
             True,
-            {SNAPSHOT: ("read", "update"), f"{SNAPSHOT}-force": ("update",), **SELF},
+            {SNAPSHOT: ("read", "update"), f"{SNAPSHOT}-force": ("update",), **KNOWN, **SELF},
         ),
     ],
 )

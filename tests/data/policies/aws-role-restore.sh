@@ -1,6 +1,6 @@
 # store: s3://backups/openbao/prod/ of openbao/prod, for restore
 # - Writing is for the safety backup: the cluster's state before the restore. With safetyBackup:
-#   false take s3:PutObject and s3:AbortMultipartUpload away.
+#   false s3:GetObject and s3:ListBucket are enough.
 
 # 1. Who may take on the role: this ServiceAccount, by the token that its pods have for AWS.
 cat > store-trust.json <<'END'
@@ -36,9 +36,10 @@ cat > store-policy.json <<'END'
       "Sid": "Backups",
       "Effect": "Allow",
       "Action": [
-        "s3:GetObject",
         "s3:PutObject",
-        "s3:AbortMultipartUpload"
+        "s3:GetObject",
+        "s3:AbortMultipartUpload",
+        "s3:ListMultipartUploadParts"
       ],
       "Resource": "arn:aws:s3:::backups/openbao/prod/*"
     },
@@ -56,6 +57,14 @@ cat > store-policy.json <<'END'
           ]
         }
       }
+    },
+    {
+      "Sid": "Leftovers",
+      "Effect": "Allow",
+      "Action": [
+        "s3:ListBucketMultipartUploads"
+      ],
+      "Resource": "arn:aws:s3:::backups"
     }
   ]
 }
@@ -77,6 +86,11 @@ cat > bao-restore.hcl <<'END'
 # A snapshot of the whole cluster: read to back up, update to restore.
 path "sys/storage/raft/snapshot" {
   capabilities = ["read", "update"]
+}
+
+# Asks whether the server still knows this token: a restore to an earlier time forgets it.
+path "auth/token/lookup-self" {
+  capabilities = ["read"]
 }
 
 # Gives the token back at the end.

@@ -91,6 +91,10 @@ def _notes(asked: Asked) -> tuple[str, ...]:
             "racwl, with retention racwdl."
         ),
     ]
+    if asked.store.lock_mode:
+        found.append(
+            "To lock blobs Azure may ask for rights on immutable storage beside: this was not tried."
+        )
     if asked.purpose is Purpose.RESTORE:
         found.append("Writing is for the safety backup; with safetyBackup: false take it away.")
     if asked.purpose is Purpose.VERIFY:

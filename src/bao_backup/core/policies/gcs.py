@@ -29,10 +29,11 @@ def gcs_sheet(asked: Asked) -> Sheet:
 def permissions(asked: Asked) -> list[str]:
     """What is done with single objects."""
     create, get, delete = (f"storage.objects.{verb}" for verb in ("create", "get", "delete"))
+    lock = ["storage.objects.setRetention"] if asked.store.lock_mode else []
     if asked.purpose is Purpose.RESTORE:
-        return [create, get]
+        return [create, get, *lock]
     # To replace an object is to delete it: a second start of a run replaces the body of the first.
-    return [create, get, delete]
+    return [create, get, delete, *lock]
 
 
 def _roles(asked: Asked) -> Step:
@@ -93,6 +94,11 @@ def _notes(asked: Asked) -> tuple[str, ...]:
             "since Google asks for that right at the bucket; a bucket for each cluster keeps them apart."
         ),
     ]
+    if asked.store.kms_key_id:
+        found.append(
+            "The key is used by Cloud Storage's own account, not by runs: gcloud storage service-agent "
+            f"--authorize-cmek {asked.store.kms_key_id}"
+        )
     if asked.purpose is Purpose.BACKUP:
         found.append(
             "storage.objects.delete is for the retention, and to replace what an earlier start of the same "

@@ -106,7 +106,7 @@ def _notes(asked: Asked) -> tuple[str, ...]:
     if asked.purpose is Purpose.RESTORE:
         found.append(
             "Writing is for the safety backup: the cluster's state before the restore. "
-            "With safetyBackup: false take s3:PutObject and s3:AbortMultipartUpload away."
+            "With safetyBackup: false s3:GetObject and s3:ListBucket are enough."
         )
     if asked.purpose is Purpose.VERIFY:
         found.append(

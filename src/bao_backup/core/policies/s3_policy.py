@@ -41,8 +41,8 @@ def partition(asked: Asked) -> str:
 
 def aws_policy(asked: Asked) -> dict[str, Any]:
     """What the role or the user of the runs needs on AWS, and nothing else."""
-    extra = ["s3:PutObjectTagging"] if asked.store.tags else []
-    statements = _statements(asked, f"arn:{partition(asked)}:s3:::", _escaped, extra)
+    tagging = ["s3:PutObjectTagging"] if asked.store.tags else []
+    statements = _statements(asked, f"arn:{partition(asked)}:s3:::", _escaped, [*tagging, *_locking(asked)])
     return _policy([*statements, *_encryption(asked)])
 
 
@@ -51,7 +51,7 @@ def minio_policy(asked: Asked) -> dict[str, Any]:
 
     MinIO asks for no right to set tags, and keeps the rights to its KMS elsewhere.
     """
-    statements = _statements(asked, "arn:aws:s3:::", lambda text: text, [])
+    statements = _statements(asked, "arn:aws:s3:::", lambda text: text, _locking(asked))
     if asked.store.role_arn:
         for statement in statements:
             condition = statement.setdefault("Condition", {})
@@ -63,8 +63,7 @@ def object_actions(asked: Asked) -> list[str]:
     """What is done with single objects, but for what concerns receipts alone."""
     if asked.purpose is Purpose.VERIFY:
         return ["s3:GetObject"]
-    if asked.purpose is Purpose.RESTORE:
-        return ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"]
+    # A restore reads, and takes its safety backup as any run does.
     return [
         *("s3:PutObject", "s3:GetObject"),
         *(["s3:DeleteObject"] if asked.drops else []),
@@ -84,10 +83,15 @@ def _statements(asked: Asked, arn: str, escaped: Any, extra: Sequence[str]) -> l
     listing = _allow("List", ["s3:ListBucket"], bucket)
     listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}/*"]}}
     found.append(listing)
-    if asked.purpose is Purpose.BACKUP:
+    if asked.purpose is not Purpose.VERIFY:
         # The whole bucket's: MinIO finds none when it is asked for a folder's.
         found.append(_allow("Leftovers", ["s3:ListBucketMultipartUploads"], bucket))
     return found
+
+
+def _locking(asked: Asked) -> list[str]:
+    """To lock what was written; to read the lock is for buckets whose own is longer, and stays."""
+    return ["s3:PutObjectRetention", "s3:GetObjectRetention"] if asked.store.lock_mode else []
 
 
 def _encryption(asked: Asked) -> Iterable[Statement]:

@@ -17,12 +17,14 @@ from bao_backup.core.policies.sheet import File, Sheet, Step, command
 SNAPSHOT = "sys/storage/raft/snapshot"
 FORCE = "sys/storage/raft/snapshot-force"
 REVOKE = "auth/token/revoke-self"
+LOOKUP = "auth/token/lookup-self"
 CAPABILITIES = "sys/capabilities-self"
 
 _WHY = {
     SNAPSHOT: "A snapshot of the whole cluster: read to back up, update to restore.",
     FORCE: "A restore where the seal's keys differ, with force: true.",
     REVOKE: "Gives the token back at the end.",
+    LOOKUP: "Asks whether the server still knows this token: a restore to an earlier time forgets it.",
     CAPABILITIES: "Asks what this very token may do, before anything is begun.",
 }
 
@@ -55,6 +57,7 @@ def rules(asked: Asked) -> dict[str, tuple[str, ...]]:
         found[SNAPSHOT] = ("read", "update")
         if asked.force:
             found[FORCE] = ("update",)
+        found[LOOKUP] = ("read",)
     if asked.auth is None or asked.auth.method is not AuthMethod.TOKEN:
         found[REVOKE] = ("update",)
     found[CAPABILITIES] = ("update",)
