@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bao_backup.core.errors import InternalError
+from bao_backup.core.errors import InternalError, RestoreUnknownError
 from bao_backup.core.model import Outcome, Result
 from bao_backup.core.observed import (
     ClearTrigger,
@@ -99,6 +99,14 @@ class MemoryRuntime:
         if name not in runs:
             raise InternalError(f"end {name}", "there is no such run")
         runs[name] = result if result is not None else _no_result(name, self._clock.now())
+
+    def end_restore(self, uid: str, name: str, result: Result | None) -> None:
+        """A restore's run ends, with a result or (None) without one; its document may be gone."""
+        run = self._cluster(uid).restore_runs.get(name)
+        if run is None:
+            raise InternalError(f"end {name}", "there is no such run")
+        unknown = RestoreUnknownError.exit_code
+        run.result = result if result is not None else _no_result(name, self._clock.now(), unknown)
 
     def under_way(self) -> list[tuple[str, str]]:
         """Cluster and name of each run that has not ended."""
@@ -215,12 +223,12 @@ class MemoryRuntime:
         return cluster
 
 
-def _no_result(name: str, now: datetime) -> Result:
+def _no_result(name: str, now: datetime, exit_code: int = InternalError.exit_code) -> Result:
     return Result(
         outcome=Outcome.FAILED,
         reason="NoResult",
         message=f"the run {name} ended without a result",
-        exit_code=8,
+        exit_code=exit_code,
         started=now,
         finished=now,
     )

@@ -10,8 +10,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from bao_backup.adapters.memory_runtime.clusters import MemoryRuntime, RestoreRun
-from bao_backup.core.errors import DocumentError, InternalError, Problem, RestoreUnknownError
-from bao_backup.core.model import Outcome, Result
+from bao_backup.core.errors import DocumentError, InternalError, Problem
+from bao_backup.core.model import Result
 from bao_backup.core.naming import restore_run_name
 from bao_backup.core.observed import Emit, ForgetRun, Run, UnfinishedRestore
 from bao_backup.core.restore_spec import (
@@ -91,10 +91,11 @@ class MemoryRestores:
 
     def end(self, uid: str, result: Result | None) -> None:
         """The restore's run ends, with a result or (None) without one."""
-        run = self._own_run(uid)
-        if run is None:
+        restore = self._restore(uid)
+        cluster = self._clusters.find(restore.namespace, restore.cluster)
+        if cluster is None or self._own_run(uid) is None:
             raise InternalError(f"end the run of {uid}", "there is none")
-        run.result = result if result is not None else _no_result(self._clock.now())
+        self._clusters.end_restore(cluster, restore_run_name(restore.name), result)
 
     def lose_run(self, uid: str) -> None:
         """Somebody removes the restore's run, whatever became of it."""
@@ -203,14 +204,3 @@ class MemoryRestores:
         if restore is None:
             raise InternalError(f"find the restore {uid}", "it is not there")
         return restore
-
-
-def _no_result(now: datetime) -> Result:
-    return Result(
-        outcome=Outcome.FAILED,
-        reason="NoResult",
-        message="the run ended without a result",
-        exit_code=RestoreUnknownError.exit_code,
-        started=now,
-        finished=now,
-    )
