@@ -53,9 +53,9 @@ def prove(archive: bytes) -> Contents:
     return reader.finish()
 
 
-def restore(server: DevelopmentServer, archive: bytes) -> int:
+def restore(server: DevelopmentServer, archive: bytes, path: str = "snapshot") -> int:
     """The status of an upload."""
-    url = f"{server.address}/v1/sys/storage/raft/snapshot"
+    url = f"{server.address}/v1/sys/storage/raft/{path}"
     request = Request(url, archive, {"X-Vault-Token": server.cluster.root_token}, method="POST")
     with urlopen(request, timeout=10) as answer:
         status: int = answer.status
@@ -191,3 +191,51 @@ def test_serve(tmp_path: Path) -> None:
         thread.join(10)
     assert not thread.is_alive()
     assert address.startswith("http://127.0.0.1:")
+
+
+def test_a_restore_brings_tokens_and_policies_back(server: DevelopmentServer, tmp_path: Path) -> None:
+    """All that the cluster knew is as it was: a token that is younger is none any more, an older one is."""
+    older = server.cluster.grant(("default",))
+    archive = b"".join(begin(server, tmp_path))
+    younger = server.cluster.grant(("default",))
+    server.cluster.revoke(older)
+    server.cluster.policies["later"] = {}
+    index = server.cluster.index
+    assert restore(server, archive) == 204
+    assert older in server.cluster.tokens
+    assert younger not in server.cluster.tokens
+    assert "later" not in server.cluster.policies
+    assert server.cluster.index > index
+
+
+def test_a_forced_restore_of_another_cluster(server: DevelopmentServer, tmp_path: Path) -> None:
+    """With force it is taken, and seals: only the key of the other cluster opens it, and then all is its."""
+    cluster = server.cluster
+    other = DevelopmentCluster()
+    other.write("app/9", {"password": "theirs"})
+    with DevelopmentServer(other) as source:
+        archive = b"".join(begin(source, tmp_path))
+    assert restore(server, archive, path="snapshot-force") == 204
+    assert [node.sealed for node in cluster.nodes] == [True]
+    for wrong in (cluster.unseal_key, "not base64!", ""):
+        assert not cluster.unseal(server.node, wrong)
+    assert cluster.unseal(server.node, other.unseal_key)
+    assert (cluster.id, cluster.name) == (other.id, other.name)
+    assert cluster.root_token == other.root_token
+    assert cluster.secrets["app/9"].data == {"password": "theirs"}
+    assert prove(b"".join(begin(server, tmp_path))).inventory.entries > 0
+
+
+def test_a_slow_restore(server: DevelopmentServer, tmp_path: Path) -> None:
+    """It is answered at once, and until it is applied the leader answers nothing more, as a real one."""
+    cluster = server.cluster
+    archive = b"".join(begin(server, tmp_path))
+    cluster.write("app/1", {"password": "after"})
+    cluster.apply_seconds = 2.0
+    assert restore(server, archive) == 204
+    assert not cluster.settled.is_set()
+    assert cluster.secrets["app/1"].data == {"password": "after"}
+    with urlopen(f"{server.address}/v1/sys/health", timeout=10) as answer:
+        assert answer.status == 200
+    assert cluster.settled.is_set()
+    assert cluster.secrets["app/1"].data == {"password": "before"}

@@ -5,55 +5,33 @@ Status, shape and words are those that OpenBao 2.4.4 was seen to answer with; a 
 
 from __future__ import annotations
 
+import secrets
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import IO
-
-import msgspec
+from collections.abc import Callable
 
 from bao_backup.adapters.development import archive
+from bao_backup.adapters.development.exchange import Answer, Body, Request, envelope, refuse
 from bao_backup.adapters.development.login import log_in
-from bao_backup.adapters.development.state import SNAPSHOT_PATH, VERSION, DevelopmentCluster, Node, now
-from bao_backup.core.errors import ArchiveError
+from bao_backup.adapters.development.restoring import restore
+from bao_backup.adapters.development.state import (
+    FORCE_PATH,
+    SNAPSHOT_PATH,
+    TOKEN_SECONDS,
+    VERSION,
+    DevelopmentCluster,
+    Node,
+    now,
+)
 
-Body = dict[str, object]
 NOT_ALLOWED = "1 error occurred:\n\t* permission denied\n\n"
 _NEEDED = {"GET": {"read"}, "PUT": {"update", "create"}, "POST": {"update", "create"}}
 _NEVER = "0001-01-01T00:00:00Z"
-_JSON_LIMIT = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked; the path is without "/v1/"."""
-
-    method: str
-    path: str
-    token: str
-    content: IO[bytes]
-
-    def json(self) -> Body:
-        """The body as a JSON object; empty when it is none."""
-        try:
-            return msgspec.json.decode(self.content.read(_JSON_LIMIT), type=Body)
-        except msgspec.DecodeError:
-            return {}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A JSON body, or nothing, or a stream of bytes."""
-
-    status: int
-    body: Body | None = None
-    stream: Iterator[bytes] | None = None
-    location: str = ""
 
 
 def answer(cluster: DevelopmentCluster, node: Node, request: Request) -> Answer:
     """Answer a request that came to this node."""
+    if cluster.active is node:
+        cluster.settled.wait()  # the leader answers nothing at all while it applies a snapshot
     everywhere = _EVERYWHERE.get((_verb(request), request.path))
     if everywhere is not None:
         return everywhere(cluster, node, request)
@@ -64,25 +42,6 @@ def answer(cluster: DevelopmentCluster, node: Node, request: Request) -> Answer:
     if cluster.active is not node:
         return Answer(307, location=f"{cluster.active.address}/v1/{request.path}")
     return _as_leader(cluster, node, request)
-
-
-def refuse(status: int, *words: str) -> Answer:
-    """An error in the server's form."""
-    return Answer(status, {"errors": list(words)})
-
-
-def envelope(data: object = None, auth: object = None) -> Body:
-    """The form of most good answers."""
-    return {
-        "request_id": str(uuid.uuid4()),
-        "lease_id": "",
-        "renewable": False,
-        "lease_duration": 0,
-        "data": data,
-        "wrap_info": None,
-        "warnings": None,
-        "auth": auth,
-    }
 
 
 def _verb(request: Request) -> str:
@@ -247,21 +206,27 @@ def _snapshot(cluster: DevelopmentCluster, _node: Node, _: Request) -> Answer:
     return Answer(200, stream=archive.take(cluster))
 
 
-def _restore(cluster: DevelopmentCluster, _node: Node, request: Request) -> Answer:
-    magic = request.content.read(2)
-    request.content.seek(0)
-    failed = "1 error occurred:\n\t* failed to {}\n\n"
-    if magic != b"\x1f\x8b":
-        return refuse(500, failed.format("decompress snapshot: gzip: invalid header"))
-    try:
-        archive.put_back(cluster, request.content)
-    except ArchiveError:
-        words = "read snapshot file: failed to read or write snapshot data: unexpected EOF"
-        return refuse(500, failed.format(words))
-    except archive.ForeignError:
-        words = "could not verify hash file, possibly the snapshot is using a different set of unseal keys"
-        return refuse(400, f"{words}; use the snapshot-force API to bypass this check")
-    return Answer(204)
+def _lookup_self(cluster: DevelopmentCluster, _node: Node, request: Request) -> Answer:
+    data: Body = {
+        "accessor": secrets.token_urlsafe(18),
+        "creation_time": int(time.time()),
+        "creation_ttl": TOKEN_SECONDS,
+        "display_name": "token",
+        "entity_id": "",
+        "expire_time": None,
+        "explicit_max_ttl": 0,
+        "id": request.token,
+        "issue_time": now(),
+        "meta": None,
+        "num_uses": 0,
+        "orphan": True,
+        "path": "auth/token/create",
+        "policies": list(cluster.tokens.get(request.token, ())),
+        "renewable": True,
+        "ttl": TOKEN_SECONDS,
+        "type": "service",
+    }
+    return Answer(200, envelope(data))
 
 
 def _secret(cluster: DevelopmentCluster, request: Request) -> Answer:
@@ -297,9 +262,11 @@ _FOR_LEADERS: dict[tuple[str, str], _Route] = {
     ("PUT", "sys/seal"): _seal,
     ("PUT", "sys/step-down"): _step_down,
     ("PUT", "auth/token/revoke-self"): _revoke_self,
+    ("GET", "auth/token/lookup-self"): _lookup_self,
     ("PUT", "sys/capabilities-self"): _capabilities_self,
     ("GET", "sys/storage/raft/configuration"): _configuration,
     ("GET", "sys/storage/raft/autopilot/state"): _autopilot,
     ("GET", SNAPSHOT_PATH): _snapshot,
-    ("PUT", SNAPSHOT_PATH): _restore,
+    ("PUT", SNAPSHOT_PATH): restore,
+    ("PUT", FORCE_PATH): restore,
 }

@@ -5,24 +5,29 @@ from __future__ import annotations
 import functools
 import random
 import tarfile
-import uuid
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, NamedTuple
 from urllib.parse import urlsplit
 
-import msgspec
-
 from bao_backup.adapters.development.barrier import HEAD_SIZE, Barrier, BarrierError
-from bao_backup.adapters.development.state import VERSION, DevelopmentCluster, Secret
+from bao_backup.adapters.development.content import MOUNT, open_records
+from bao_backup.adapters.development.state import VERSION, DevelopmentCluster
 from bao_backup.core.archive import ArchiveReader
 from bao_backup.core.archive_writer import Record, build_archive
 from bao_backup.core.errors import ArchiveError
 from bao_backup.core.model import Server
 
-_SPACE = uuid.UUID("5b1e9a4c-6f1d-4c53-9a49-0f3b6e5f2d10")
-MOUNT = f"logical/{uuid.uuid5(_SPACE, 'secret/')}"
 PAD_SIZE = 64 << 10
 _READ_SIZE = 1 << 20
+
+
+class Restored(NamedTuple):
+    """A snapshot that was read and not put back yet."""
+
+    records: dict[bytes, bytes]
+    raft_index: int
+    #: Other keys sealed it.
+    foreign: bool
 
 
 class ForeignError(Exception):
@@ -32,37 +37,47 @@ class ForeignError(Exception):
 def take(cluster: DevelopmentCluster) -> Iterator[bytes]:
     """Stream the state as it is now."""
     with cluster.lock:
-        records = functools.partial(_records, _state(cluster), cluster.barrier, cluster.padding)
+        records = functools.partial(
+            _records, cluster.content.records(cluster.barrier, VERSION), cluster.barrier, cluster.padding
+        )
         index, term = cluster.index, cluster.term
         servers = [Server(id=node.name, address=raft_address(node.address)) for node in cluster.nodes]
         sealed = cluster.barrier.seal(cluster.id.encode())
     return build_archive(records, index=index, term=term, servers=servers, sealed=sealed, level=cluster.level)
 
 
-def put_back(cluster: DevelopmentCluster, file: IO[bytes]) -> None:
-    """Take the secrets of a snapshot in place of those that are there.
+def read(cluster: DevelopmentCluster, file: IO[bytes], *, force: bool) -> Restored:
+    """Check a snapshot, and read what is to be put back.
 
-    Raises ArchiveError for what is no whole snapshot, ForeignError for one of another cluster.
+    Raises ArchiveError for what is no whole snapshot, and without `force` ForeignError for one that
+    other keys have sealed.
     """
     reader = ArchiveReader()
     while chunk := file.read(_READ_SIZE):
         reader.feed(chunk)
-    reader.finish()
+    contents = reader.finish()
     file.seek(0)
     with tarfile.open(fileobj=file, mode="r:gz") as archive:
         try:
             cluster.barrier.open(_member(archive, "SHA256SUMS.sealed").read())
+            foreign = False
         except BarrierError as error:
-            raise ForeignError from error
-        state = _member(archive, "state.bin")
-        found = {
-            key.removeprefix(f"{MOUNT}/data/"): msgspec.json.decode(cluster.barrier.open(value), type=Secret)
-            for key, value in _read_records(state)
-            if key.startswith(f"{MOUNT}/data/")
-        }
+            if not force:
+                raise ForeignError from error
+            foreign = True
+        found = {key: value for key, value in _read_records(_member(archive, "state.bin")) if _is_kept(key)}
+    return Restored(found, contents.meta.index, foreign)
+
+
+def put_back(cluster: DevelopmentCluster, restored: Restored) -> None:
+    """Have the snapshot's state, and none of what was there before; sealed where its keys are others."""
     with cluster.lock:
-        cluster.secrets = found
-        cluster.index += 1
+        # As Raft does it: the snapshot gets the index behind the newest, and writes follow it.
+        cluster.index = max(cluster.index, restored.raft_index) + 2
+        if restored.foreign:
+            cluster.take_foreign(restored.records)
+        else:
+            cluster.replace(open_records(cluster.barrier, restored.records))
 
 
 def raft_address(address: str) -> str:
@@ -71,24 +86,8 @@ def raft_address(address: str) -> str:
     return f"{parts.hostname}:{(parts.port or 0) + 1}"
 
 
-def _state(cluster: DevelopmentCluster) -> dict[bytes, bytes]:
-    """The plain records, under the names and with the areas that a real state has."""
-    seal = {"type": "shamir", "secret_shares": 1, "secret_threshold": 1, "pgp_keys": None, "nonce": ""}
-    hidden: dict[str, object] = {
-        "core/keyring": {"term": cluster.barrier.term},
-        "core/mounts": ["secret/", "sys/", "cubbyhole/"],
-        "core/cluster/local/info": {"name": cluster.name, "id": cluster.id},
-        f"core/versions/{VERSION}": {"version": VERSION},
-        **{f"sys/policy/{name}": rules for name, rules in cluster.policies.items()},
-        **{f"{MOUNT}/data/{path}": secret for path, secret in cluster.secrets.items()},
-    }
-    for token, policies in cluster.tokens.items():
-        name = uuid.uuid5(_SPACE, token).hex
-        hidden[f"sys/token/id/h{name}"] = {"policies": policies}
-        hidden[f"sys/expire/id/auth/token/create/h{name}"] = {"ttl": 0}
-    sealed = {key: cluster.barrier.seal(msgspec.json.encode(value)) for key, value in hidden.items()}
-    sealed["core/seal-config"] = msgspec.json.encode(seal)
-    return {key.encode(): sealed[key] for key in sorted(sealed)}
+def _is_kept(key: bytes) -> bool:
+    return not key.startswith(f"{MOUNT}/padding/".encode())
 
 
 def _records(state: dict[bytes, bytes], barrier: Barrier, padding: int) -> Iterator[Record]:
@@ -109,7 +108,7 @@ def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     return member
 
 
-def _read_records(state: IO[bytes]) -> Iterator[tuple[str, bytes]]:
+def _read_records(state: IO[bytes]) -> Iterator[Record]:
     """Key and value of each record: a length, then fields of a tag, a length, and their bytes."""
     while (size := _varint(state)) is not None:
         end = state.tell() + size
@@ -117,7 +116,7 @@ def _read_records(state: IO[bytes]) -> Iterator[tuple[str, bytes]]:
         while state.tell() < end:
             tag = state.read(1)
             fields[tag] = state.read(_varint(state) or 0)
-        yield fields[b"\x0a"].decode(), fields[b"\x12"]
+        yield fields[b"\x0a"], fields[b"\x12"]
 
 
 def _varint(file: IO[bytes]) -> int | None:

@@ -10,7 +10,8 @@ from bao_backup.adapters.development.state import TOKEN_SECONDS, DevelopmentClus
 Body = dict[str, object]
 #: Status, the answer's `auth` when it is good, and the server's words when it is not.
 Judgement = tuple[int, Body | None, str]
-_POLICIES = ("default", "snapshot")
+#: Who is named like this may restore; all others may read snapshots.
+_RESTORES = "restore"
 
 
 def log_in(cluster: DevelopmentCluster, mount: str, rest: list[str], given: Body) -> Judgement:
@@ -30,14 +31,14 @@ def _user(cluster: DevelopmentCluster, name: str, password: str) -> Judgement:
     expected = cluster.logins.users.get(name)
     if expected is None or not secrets.compare_digest(expected.encode(), password.encode()):
         return 400, None, "invalid username or password"
-    return 200, _auth(cluster, {"username": name}), ""
+    return 200, _auth(cluster, name, {"username": name}), ""
 
 
 def _app_role(cluster: DevelopmentCluster, role_id: str, secret_id: str) -> Judgement:
     expected = cluster.logins.app_roles.get(role_id)
     if expected is None or not secrets.compare_digest(expected.encode(), secret_id.encode()):
         return 400, None, "invalid role or secret ID"
-    return 200, _auth(cluster, {"role_name": "backup"}), ""
+    return 200, _auth(cluster, "backup", {"role_name": "backup"}), ""
 
 
 def _jwt(cluster: DevelopmentCluster, mount: str, role: str, jwt: str) -> Judgement:
@@ -50,15 +51,16 @@ def _jwt(cluster: DevelopmentCluster, mount: str, role: str, jwt: str) -> Judgem
         if mount == "kubernetes":
             return 403, None, "permission denied"
         return 400, None, "error validating token: error verifying token signature: no known key"
-    return 200, _auth(cluster, {"role": role}), ""
+    return 200, _auth(cluster, role, {"role": role}), ""
 
 
-def _auth(cluster: DevelopmentCluster, metadata: dict[str, str]) -> Body:
+def _auth(cluster: DevelopmentCluster, name: str, metadata: dict[str, str]) -> Body:
+    policies = ("default", "restore" if name == _RESTORES else "snapshot")
     return {
-        "client_token": cluster.grant(_POLICIES),
+        "client_token": cluster.grant(policies),
         "accessor": secrets.token_urlsafe(18),
-        "policies": list(_POLICIES),
-        "token_policies": list(_POLICIES),
+        "policies": list(policies),
+        "token_policies": list(policies),
         "metadata": metadata,
         "lease_duration": TOKEN_SECONDS,
         "renewable": True,

@@ -50,6 +50,7 @@ def how_to_log_in(server: DevelopmentServer) -> list[str]:
         f"  root token   {cluster.root_token}",
         f"  unseal key   {cluster.unseal_key}",
         f"  userpass     {user} / {password}",
+        f"  to restore   restore / {cluster.logins.users['restore']} (userpass)",
         f"  approle      role_id {role_id}, secret_id {secret_id}",
         f"  a snapshot   curl -H 'X-Vault-Token: ...' {server.address}/v1/{SNAPSHOT_PATH} -o dev.snap",
     ]

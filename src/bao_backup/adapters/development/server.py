@@ -16,7 +16,8 @@ from typing import IO, Self, cast
 
 import msgspec
 
-from bao_backup.adapters.development.answers import Answer, Request, answer
+from bao_backup.adapters.development.answers import answer
+from bao_backup.adapters.development.exchange import Answer, Request
 from bao_backup.adapters.development.state import DevelopmentCluster, Node
 
 LOOPBACK = "127.0.0.1"

@@ -6,19 +6,19 @@ import base64
 import secrets
 import threading
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-from bao_backup.adapters.development.barrier import Barrier
+from bao_backup.adapters.development.barrier import Barrier, BarrierError
+from bao_backup.adapters.development.content import Content, Logins, Policy, Secret, open_records
 
 #: Whose answers the development server is held to.
 VERSION = "2.4.4"
 ROOT = "root"
 SNAPSHOT_PATH = "sys/storage/raft/snapshot"
+FORCE_PATH = "sys/storage/raft/snapshot-force"
 TOKEN_SECONDS = 600
 
-#: path -> capabilities; a path that ends in "*" stands for all that begin like it.
-Policy = dict[str, tuple[str, ...]]
 _DEFAULT_POLICY: Policy = {
     "sys/capabilities-self": ("update",),
     "auth/token/revoke-self": ("update",),
@@ -35,27 +35,6 @@ class Node:
     address: str = ""
     running: bool = False
     sealed: bool = False
-
-
-@dataclass(slots=True)
-class Secret:
-    """A secret of the kv engine: its newest version only."""
-
-    data: dict[str, object]
-    version: int = 1
-    created: str = ""
-
-
-@dataclass(slots=True)
-class Logins:
-    """Who may log in. All of them get the policy "snapshot"."""
-
-    #: user name -> password
-    users: dict[str, str] = field(default_factory=dict)
-    #: role id -> secret id
-    app_roles: dict[str, str] = field(default_factory=dict)
-    #: mount -> role -> the tokens that are accepted; no signature is checked, each is like a password
-    jwts: dict[str, dict[str, set[str]]] = field(default_factory=dict)
 
 
 class DevelopmentCluster:
@@ -80,15 +59,23 @@ class DevelopmentCluster:
         self.policies: dict[str, Policy] = {
             "default": _DEFAULT_POLICY,
             "snapshot": {SNAPSHOT_PATH: ("read",)},
+            "restore": {SNAPSHOT_PATH: ("read", "update"), FORCE_PATH: ("update",)},
         }
         self.tokens: dict[str, tuple[str, ...]] = {}
         self.root_token = self.grant((ROOT,))
         self.logins = Logins(
-            users={"backup": secrets.token_urlsafe(12)},
+            users={"backup": secrets.token_urlsafe(12), "restore": secrets.token_urlsafe(12)},
             app_roles={str(uuid.uuid4()): str(uuid.uuid4())},
             jwts={"jwt-operator": {}, "kubernetes": {}},
         )
         self.secrets: dict[str, Secret] = {}
+        #: How long a node that leads answers nothing while it applies a snapshot. A real one: over 5 s.
+        self.apply_seconds = 0.0
+        #: Cleared while a snapshot is applied.
+        self.settled = threading.Event()
+        self.settled.set()
+        #: A state that was restored by force, and that only the unseal key of its own time opens.
+        self.locked: dict[bytes, bytes] = {}
 
     # --- who leads -----------------------------------------------------------------------------
 
@@ -113,11 +100,24 @@ class DevelopmentCluster:
     def unseal(self, node: Node, key: str) -> bool:
         """Unseal a node; False when it is the wrong key."""
         with self.lock:
+            if self.locked:
+                return self._unlock(node, key)
             if not secrets.compare_digest(key.encode(), self.unseal_key.encode()):
                 return False
             node.sealed = False
             self._elect()
             return True
+
+    def _unlock(self, node: Node, key: str) -> bool:
+        """The same, when the state is another cluster's: its key becomes ours."""
+        try:
+            barrier = Barrier(base64.b64decode(key, validate=True))
+            content = open_records(barrier, self.locked)
+        except (BarrierError, ValueError):
+            return False
+        self.unseal_key, self.barrier, self.locked = key, barrier, {}
+        self.replace(content)
+        return self.unseal(node, key)
 
     def initialise(self) -> None:
         """Make an uninitialised cluster ready; its nodes stay sealed."""
@@ -179,6 +179,34 @@ class DevelopmentCluster:
             for each in given
             if pattern == path or (pattern.endswith("*") and path.startswith(pattern[:-1]))
         }
+
+    # --- snapshots -----------------------------------------------------------------------------
+
+    @property
+    def content(self) -> Content:
+        """What a snapshot of now holds."""
+        return Content(
+            id=self.id,
+            name=self.name,
+            root_token=self.root_token,
+            tokens=self.tokens,
+            policies=self.policies,
+            logins=self.logins,
+            secrets=self.secrets,
+        )
+
+    def replace(self, content: Content) -> None:
+        """Have this, and nothing else that was there before."""
+        with self.lock:
+            for each in fields(Content):
+                setattr(self, each.name, getattr(content, each.name))
+
+    def take_foreign(self, records: dict[bytes, bytes]) -> None:
+        """Have a state that our key does not open: all nodes are sealed until somebody brings its own."""
+        with self.lock:
+            self.locked = records
+            for node in self.nodes:
+                self.seal(node)
 
     # --- secrets -------------------------------------------------------------------------------
 
