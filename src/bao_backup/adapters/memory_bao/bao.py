@@ -50,13 +50,12 @@ class MemoryBao:
     def find_leader(self) -> Leader:
         """The active node, or LeaderError with what each one says."""
         fault = self._begin("find_leader", "")
-        for address, state in self.cluster.states.items():
+        states = {address: self.cluster.said_by(address) for address in self.cluster.states}
+        for address, state in states.items():
             if state is NodeState.ACTIVE:
                 self._end(fault)
                 return self._leader(address)
-        said = ", ".join(
-            f"{address} {_SAID.get(state, state)}" for address, state in self.cluster.states.items()
-        )
+        said = ", ".join(f"{address} {_SAID.get(state, state)}" for address, state in states.items())
         raise LeaderError("find the active node of the cluster", said)
 
     def login(self, leader: Leader) -> None:
@@ -162,8 +161,8 @@ class MemoryBao:
             _close(chunks)
 
     def _require_leader(self, doing: str, leader: Leader) -> None:
-        if not self.cluster.leads(leader.address):
-            state = self.cluster.states.get(leader.address, NodeState.UNREACHABLE)
+        state = self.cluster.said_by(leader.address)
+        if state is not NodeState.ACTIVE:
             raise LeaderLostError(doing, f"it is not the leader: {_SAID.get(state, state)}")
 
     def _require_login(self, doing: str) -> None:

@@ -52,8 +52,9 @@ class MemoryCluster:
         self.refuses = ""
         #: How many looks (`nodes`, `seal`) it takes until an accepted snapshot is applied.
         self.looks_until_applied = 2
-        #: What the leader says of itself until then.
-        self.while_applying = NodeState.ACTIVE
+        #: What the leader says of itself until then. Vault says nothing at all; with ACTIVE it shows what
+        #: was there before, as OpenBao does, and as each server does for a moment after its answer.
+        self.while_applying = NodeState.UNREACHABLE
         #: False: what was accepted is lost, as when the leader dies before it applies it.
         self.applies = True
         #: The snapshot is of a time before the tokens that there are now.
