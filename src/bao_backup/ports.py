@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from bao_backup.core.errors import StorageError
 from bao_backup.core.model import Leader, Node, Seal, Stored
 
 if TYPE_CHECKING:  # the manager's side: an executor never loads it
@@ -67,6 +68,14 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Delete an object. That it is not there is no error."""
+        ...
+
+    def delete_many(self, keys: Sequence[str]) -> Mapping[str, StorageError]:
+        """Delete objects, in no order, many with one request where the store takes that.
+
+        What it gives are the keys of those that may still be there, and why; nothing that the store
+        refuses is raised.
+        """
         ...
 
     def sweep(self, prefix: str) -> int:

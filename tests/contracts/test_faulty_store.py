@@ -110,3 +110,15 @@ def test_which_call() -> None:
     with pytest.raises(StorageUnavailableError):
         store.create("b", b"")
     store.create("b", b"")
+
+
+def test_one_of_many_deletions() -> None:
+    """Each of them may fail by itself, and the others go on; what no store says ends them all."""
+    inner = MemoryStore()
+    for name in "abc":
+        inner.create(name, b"")
+    assert FaultyStore(inner, [Fault("delete", ERROR, key="b")]).delete_many("abc") == {"b": ERROR}
+    assert keys(inner) == ["b"]
+    with pytest.raises(KeyboardInterrupt):
+        FaultyStore(inner, [Fault("delete", KeyboardInterrupt())]).delete_many("b")
+    assert keys(inner) == ["b"]

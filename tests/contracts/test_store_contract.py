@@ -254,3 +254,14 @@ def test_delete(store: Store) -> None:
     store.delete("a/b")
     store.delete("never/was/there")
     assert keys(store) == ["a/c"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 1_003])
+def test_delete_many(place: Place, count: int) -> None:
+    """Many are removed at once, whatever they are called; those that are not there are no error."""
+    names = [f"a b/{number % 2}/{number:04} ü&<+%.snap" for number in range(count)]
+    make = place.make or (lambda name: place.store.create(name, b"x"))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, [*names[::3], "a b/0/kept", "a b/kept"]))
+    assert place.store.delete_many([*names, "never/was/there"]) == {}
+    assert keys(place.store) == ["a b/0/kept", "a b/kept"]

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
-from bao_backup.core.errors import ObjectChangedError, ObjectExistsError, ObjectNotFoundError
+from bao_backup.core.errors import ObjectChangedError, ObjectExistsError, ObjectNotFoundError, StorageError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import MIB, check_key, check_prefix
 from bao_backup.ports import Store
@@ -76,6 +76,12 @@ class MemoryStore:
         check_key(key)
         with self._lock:
             self._objects.pop(key, None)
+
+    def delete_many(self, keys: Sequence[str]) -> Mapping[str, StorageError]:
+        """Forget them, one after the other."""
+        for key in keys:
+            self.delete(key)
+        return {}
 
     def sweep(self, prefix: str) -> int:
         """There is nothing to sweep: what was being written ended with its program."""
@@ -170,6 +176,16 @@ class FaultyStore:
     def delete(self, key: str) -> None:
         """As the inner store."""
         self._run(self._due("delete", key), lambda: self._store.delete(key))
+
+    def delete_many(self, keys: Sequence[str]) -> Mapping[str, StorageError]:
+        """One after the other, so that each may have a fault of its own, which is one of `delete`."""
+        failed: dict[str, StorageError] = {}
+        for key in keys:
+            try:
+                self.delete(key)
+            except StorageError as error:
+                failed[key] = error
+        return failed
 
     def sweep(self, prefix: str) -> int:
         """As the inner store."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -36,6 +36,8 @@ READ_TRIES = 3
 READ_WAIT = 0.2
 
 Sweep = Callable[[str], int]
+#: Keys, and what deletes one by itself -> those that may still be there, and why.
+DeleteMany = Callable[[Sequence[str], Callable[[str], None]], Mapping[str, StorageError]]
 #: Locks an object that was just stored until then; gives until when it is locked, or raises StorageError.
 Lock = Callable[[Stored, datetime], datetime]
 
@@ -49,6 +51,8 @@ class Place(NamedTuple):
     sweep: Sweep
     #: Gives a key back that this store keeps as it is, or raises ConfigurationError.
     check: Callable[[str], str] = check_key
+    #: Deletes many with few requests, or by the other one; None: one with each request.
+    delete_many: DeleteMany | None = None
     #: None: no objects are locked after they were stored.
     lock: Lock | None = None
 
@@ -62,6 +66,7 @@ class CloudStore:
         self._translator = place.translator
         self._sweep = place.sweep
         self._check = place.check
+        self._delete_many = place.delete_many
         self._settings = settings
         self._lock = place.lock
         of_class = {"Storage-Class": settings.storage_class} if settings.storage_class else {}
@@ -155,6 +160,17 @@ class CloudStore:
                 obstore.delete(self._client, key)
         except ObjectNotFoundError:
             return
+
+    def delete_many(self, keys: Sequence[str]) -> Mapping[str, StorageError]:
+        """With few requests where the store takes that, else several at once."""
+        for key in keys:
+            self._check(key)
+        if self._delete_many is not None:
+            return self._delete_many(keys, self.delete)
+        # Only who deletes many waits for it to be loaded.
+        from bao_backup.adapters.stores.many import delete_each  # noqa: PLC0415
+
+        return delete_each(self.delete, keys)
 
     def sweep(self, prefix: str) -> int:
         """Abort the uploads in which nothing has happened for `dead_after`."""

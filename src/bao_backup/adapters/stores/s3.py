@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from obstore.store import S3Store
 
-from bao_backup.adapters.stores.cloud import CloudStore, Place
+from bao_backup.adapters.stores.cloud import CloudStore, DeleteMany, Place
 from bao_backup.adapters.stores.connecting import (
     NOBODY,
     checked_authorities,
@@ -26,7 +26,7 @@ from bao_backup.adapters.stores.s3_locks import Locks
 from bao_backup.adapters.stores.s3_login import Login
 from bao_backup.adapters.stores.s3_requests import Bucket, Requests
 from bao_backup.adapters.stores.uploads import Uploads
-from bao_backup.core.errors import ConfigurationError
+from bao_backup.core.errors import ConfigurationError, StorageError
 from bao_backup.core.storage import StoreSettings
 
 if TYPE_CHECKING:
@@ -72,7 +72,21 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
     requests = Requests(bucket, keys.keys, translator)
     sweep = Uploads(requests, settings.dead_after).sweep
     lock = Locks(requests, settings).lock if settings.lock_mode else None
-    return CloudStore(Place(store, location, translator, sweep, lock=lock), settings)
+    place = Place(
+        store, location, translator, sweep, lock=lock, delete_many=_deleting(requests, settings, translator)
+    )
+    return CloudStore(place, settings)
+
+
+def _deleting(requests: Requests, settings: StoreSettings, translator: Translator) -> DeleteMany:
+    """What deletes many objects; it is loaded when there are many."""
+
+    def delete(keys: Sequence[str], one: Callable[[str], None]) -> Mapping[str, StorageError]:
+        from bao_backup.adapters.stores.s3_deletes import Deletes  # noqa: PLC0415
+
+        return Deletes(requests, settings, translator).delete(keys, one)
+
+    return delete
 
 
 def _fetching(
