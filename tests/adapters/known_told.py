@@ -25,7 +25,10 @@ class Told:
     def __init__(self) -> None:
         self.changed: list[str] = []
         self.gone: list[str] = []
+        self.restores_changed: list[str] = []
+        self.restores_gone: list[str] = []
         self.known = KnownObjects(self.changed.append, self.gone.append)
+        self.known.tell_of_restores(self.restores_changed.append, self.restores_gone.append)
 
     def clusters(self) -> dict[str, str]:
         """Uid and version of each cluster that is known."""
@@ -33,7 +36,7 @@ class Told:
 
     def restore(self, uid: str = "u-1") -> str:
         """The first unfinished restore of a cluster, by name."""
-        restores = self.known.restores_of(self.known.cluster(uid))
+        restores = self.known.restores_of(self.known.cluster(uid)) or ()
         return min((restore.name for restore in restores), default="")
 
 

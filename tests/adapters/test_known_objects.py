@@ -183,7 +183,7 @@ def test_an_unfinished_restore_is_news_twice(phase: str | None, end: str) -> Non
     told.known.take_restore(restore(3, phase, more="x"))
     assert told.changed == ["u-1"]
     if end == "deleted":
-        told.known.take_restore(restore(4, phase), gone=True)
+        told.known.drop_restore(restore(4, phase))
     else:
         told.known.take_restore(restore(4, end))
     assert (told.restore(), told.changed) == ("", ["u-1", "u-1"])
@@ -209,5 +209,5 @@ def test_a_restore_that_was_made_anew_blocks() -> None:
     told.known.take_cluster(cluster(1))
     told.known.take_restore(restore(2, "Running", uid="r-1"))
     told.known.take_restore(restore(5, uid="r-2"))
-    told.known.take_restore(restore(4, "Running", uid="r-1"), gone=True)
+    told.known.drop_restore(restore(4, "Running", uid="r-1"))
     assert told.restore() == "back"

@@ -94,8 +94,13 @@ class Site:
                     changed=self.changed.append,
                     gone=lambda _: None,
                 )
+                metadata = self.shown["metadata"]
+                names = {"namespace": metadata["namespace"], "name": "bao"}
+                own = {"metadata": names | {"uid": CLUSTER_UID, "resourceVersion": "1"}}
+                self.runtime.known.take_cluster(own)
                 self.runtime.known.take_job(self.shown)
-                self.watch = RunWatch(api, self.runtime, self.clock, self.changed.append)
+                self.changed.clear()
+                self.watch = RunWatch(api, self.runtime, self.clock)
                 await step(self)
 
         asyncio.run(whole())

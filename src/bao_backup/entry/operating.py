@@ -282,7 +282,7 @@ class KubernetesManager:
     async def _look_after(self, api: KubernetesApi, runtime: KubernetesRuntime) -> None:
         loop = self._loop
         assert loop is not None  # noqa: S101 - _begin has set it
-        run_watch = RunWatch(api, runtime, self._clock, loop.add)
+        run_watch = RunWatch(api, runtime, self._clock)
         while True:
             try:
                 await run_watch.look()

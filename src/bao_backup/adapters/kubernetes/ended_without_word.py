@@ -18,6 +18,8 @@ LOST_AFTER = timedelta(minutes=1)
 _NODE_IS_LOST = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 #: Reasons of a Pod that a node turned away, or out.
 _EVICTED = frozenset({"Evicted", "Preempting", "Terminated", "NodeShutdown"})
+#: Reasons of a container whose program was never executed.
+NOT_BEGUN = frozenset({"StartError", "ContainerCannotRun"})
 #: Reason of a container that the kubelet could not find any more; it makes up the exit code.
 _UNKNOWN = "ContainerStatusUnknown"
 _KILLED = 137
@@ -55,7 +57,7 @@ def _of_container(job: Job, pod: Pod) -> Account | None:
         return None
     if end.reason == "OOMKilled":
         return _of_memory(job, pod)
-    if end.reason in ("StartError", "ContainerCannotRun"):
+    if end.reason in NOT_BEGUN:
         return Account(reason="ContainerRefused", said=f"start {run}: {quoted(end.message)}")
     return None
 

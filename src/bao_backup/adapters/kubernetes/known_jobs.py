@@ -7,11 +7,21 @@ from typing import Any
 
 from bao_backup.adapters.kubernetes.api import Json
 from bao_backup.adapters.kubernetes.known_cluster import is_newer
-from bao_backup.adapters.kubernetes.names import CLUSTER, CLUSTER_UID, RECORDED, label_value
+from bao_backup.adapters.kubernetes.names import (
+    BACKUP_COMPONENT,
+    CLUSTER,
+    CLUSTER_UID,
+    COMPONENT,
+    RECORDED,
+    RESTORE_COMPONENT,
+    RESTORE_UID,
+    UPGRADE_COMPONENT,
+    label_value,
+)
 from bao_backup.adapters.kubernetes.outcome import is_finished, is_ours
 
-#: Only what the selector lets through is seen: backups of any manager.
-SELECTOR = "openbao.org/component in (backup,upgrade-snapshot)"
+#: Only what the selector lets through is seen: backups and restores of any manager.
+SELECTOR = f"{COMPONENT} in ({BACKUP_COMPONENT},{RESTORE_COMPONENT},{UPGRADE_COMPONENT})"
 
 
 class KnownJobs:
@@ -19,11 +29,13 @@ class KnownJobs:
 
     def __init__(self) -> None:
         self._jobs: dict[tuple[str, str], dict[str, Json]] = {}
+        #: namespace and name of each Job -> where it is
+        self._places: dict[tuple[str, str], tuple[str, str]] = {}
 
     def take(self, body: Mapping[str, Any]) -> bool:
         """Take the Job in, unless a newer one is known; answers whether it says anything new."""
-        metadata = body["metadata"]
-        jobs = self._jobs.setdefault(_place(metadata), {})
+        metadata, place = body["metadata"], _place(body["metadata"])
+        jobs = self._jobs.setdefault(place, {})
         known = jobs.get(metadata["name"])
         # Versions of one kind count on from one object to the next: this holds for one made anew, too.
         if known is not None and not is_newer(
@@ -31,6 +43,7 @@ class KnownJobs:
         ):
             return False
         jobs[metadata["name"]] = _small(body)
+        self._places[metadata["namespace"], metadata["name"]] = place
         return True
 
     def drop(self, body: Mapping[str, Any]) -> None:
@@ -41,6 +54,7 @@ class KnownJobs:
         known = jobs.get(metadata["name"])
         if known is not None and known["metadata"]["uid"] == metadata["uid"]:
             del jobs[metadata["name"]]
+            self._places.pop((metadata["namespace"], metadata["name"]), None)
             if not jobs:
                 del self._jobs[place]
 
@@ -52,6 +66,11 @@ class KnownJobs:
         """The Job of that name, of that cluster."""
         return self._jobs.get((namespace, label_value(cluster)), {}).get(name)
 
+    def named(self, namespace: str, name: str) -> Json | None:
+        """The Job of that name, of whichever cluster."""
+        place = self._places.get((namespace, name))
+        return self._jobs.get(place, {}).get(name) if place is not None else None
+
     def all(self) -> Iterator[Json]:
         """Every Job that is known."""
         for jobs in list(self._jobs.values()):
@@ -62,6 +81,23 @@ def cluster_uid(job: Mapping[str, Any]) -> str:
     """The cluster that one of our Jobs was made for; empty for others' Jobs."""
     uid: str = (job["metadata"].get("annotations") or {}).get(CLUSTER_UID, "")
     return uid if is_ours(job) else ""
+
+
+def is_watched(job: Mapping[str, Any]) -> bool:
+    """Whether the selector lets it through: then events tell what becomes of it."""
+    component = (job["metadata"].get("labels") or {}).get(COMPONENT)
+    return component in {BACKUP_COMPONENT, RESTORE_COMPONENT, UPGRADE_COMPONENT}
+
+
+def restores(job: Mapping[str, Any]) -> bool:
+    """Whether it is a restore's, of any manager."""
+    return (job["metadata"].get("labels") or {}).get(COMPONENT) == RESTORE_COMPONENT
+
+
+def restore_uid(job: Mapping[str, Any]) -> str:
+    """The restore that one of our Jobs was made for; empty for others."""
+    uid: str = (job["metadata"].get("annotations") or {}).get(RESTORE_UID, "")
+    return uid if is_ours(job) and restores(job) else ""
 
 
 def is_forgotten(job: Mapping[str, Any]) -> bool:

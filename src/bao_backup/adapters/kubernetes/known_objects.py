@@ -6,14 +6,14 @@ what was deleted while nobody watched. Events go on coming while it lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from bao_backup.adapters.kubernetes.api import CLUSTERS, JOBS, RESTORES, KubernetesApi
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster, is_newer
-from bao_backup.adapters.kubernetes.known_jobs import SELECTOR, KnownJobs, cluster_uid
-from bao_backup.adapters.kubernetes.known_restores import KnownRestores, Place
+from bao_backup.adapters.kubernetes.known_jobs import SELECTOR, KnownJobs, cluster_uid, restore_uid
+from bao_backup.adapters.kubernetes.known_restores import KnownRestore, KnownRestores, Place
 from bao_backup.adapters.kubernetes.names import CLUSTER, label_value
 from bao_backup.core.errors import (
     InternalError,
@@ -37,6 +37,10 @@ class KnownObjects:
     def __init__(self, changed: Callable[[str], None], gone: Callable[[str], None]) -> None:
         self._changed = changed
         self._gone = gone
+        self._restore_changed: Callable[[str], None] = _ignore
+        self._restore_gone: Callable[[str], None] = _ignore
+        #: Whether the API server has the kind of restores at all.
+        self.has_restores = False
         self.clusters: dict[str, KnownCluster] = {}
         self.jobs = KnownJobs()
         #: (namespace, label of the cluster) -> its uid
@@ -45,6 +49,10 @@ class KnownObjects:
         #: uids of what was deleted since `take_all` began: its lists may show them still.
         self._deleted: set[str] | None = None
 
+    def tell_of_restores(self, changed: Callable[[str], None], gone: Callable[[str], None]) -> None:
+        """Tell the uid of each restore that there is news of, or of its cluster or run; and that is gone."""
+        self._restore_changed, self._restore_gone = changed, gone
+
     def cluster(self, uid: str) -> KnownCluster:
         """The cluster; InternalError when it is not known (any more)."""
         known = self.clusters.get(uid)
@@ -52,9 +60,25 @@ class KnownObjects:
             raise InternalError(f"find the cluster {uid}", "there is none of this uid")
         return known
 
-    def restores_of(self, known: KnownCluster) -> tuple[UnfinishedRestore, ...]:
-        """The unfinished restores of the cluster."""
-        return self._restores.of(known.namespace, known.name)
+    def named(self, namespace: str, name: str) -> KnownCluster | None:
+        """The cluster of that name; None when there is none."""
+        known = self.clusters.get(self._uids.get((namespace, label_value(name)), ""))
+        return known if known is not None and known.name == name else None
+
+    def restore(self, uid: str) -> KnownRestore:
+        """The restore; InternalError when it is not known (any more)."""
+        known = self._restores.get(uid)
+        if known is None:
+            raise InternalError(f"find the restore {uid}", "there is none of this uid")
+        return known
+
+    def find_restore(self, uid: str) -> KnownRestore | None:
+        """The restore; None when it is not known (any more)."""
+        return self._restores.get(uid)
+
+    def restores_of(self, known: KnownCluster) -> tuple[UnfinishedRestore, ...] | None:
+        """The unfinished restores of the cluster; None where there is no such kind."""
+        return self._restores.of((known.namespace, known.name)) if self.has_restores else None
 
     # --- what happens --------------------------------------------------------------------------
 
@@ -78,6 +102,7 @@ class KnownObjects:
         self._uids[place] = new.uid
         if not by_us:
             self._changed(new.uid)
+        self._tell_restores_of((new.namespace, new.name))
 
     def drop_cluster(self, body: Mapping[str, Any]) -> None:
         """A cluster was deleted."""
@@ -87,21 +112,33 @@ class KnownObjects:
     def take_job(self, body: Mapping[str, Any], *, by_us: bool = False) -> None:
         """A Job is there, or was changed; nobody is told of what we changed ourselves."""
         if self.jobs.take(body) and not by_us:
-            self._tell_of(body)
+            self.tell_of(body)
 
     def drop_job(self, body: Mapping[str, Any]) -> None:
         """A Job was deleted."""
         self._note_deleted(body)
         self.jobs.drop(body)
-        self._tell_of(body)
+        self.tell_of(body)
 
-    def take_restore(self, body: Mapping[str, Any], *, gone: bool = False) -> None:
-        """A restore is there, was changed, or was deleted."""
-        if gone:
-            self._note_deleted(body)
-            self._tell_places(self._restores.drop(body["metadata"]["uid"]))
-        else:
-            self._tell_places(self._restores.take(body))
+    def take_restore(self, body: Mapping[str, Any], *, by_us: bool = False) -> None:
+        """A restore is there, or was changed; it is not told of what we changed ourselves."""
+        uid = body["metadata"]["uid"]
+        old = self._restores.get(uid)
+        if (old is None and by_us) or not self._restores.take(body):
+            return  # deleted before the answer to our write came, or older than what is known
+        self.has_restores = True
+        new = self._restores.get(uid)
+        assert new is not None  # noqa: S101 - it was just taken in
+        if not by_us:
+            self._restore_changed(uid)
+        if old is None or old.place != new.place:
+            for place in {new.place} | ({old.place} if old is not None else set()):
+                self._tell_place(place, but=uid)
+
+    def drop_restore(self, body: Mapping[str, Any]) -> None:
+        """A restore was deleted."""
+        self._note_deleted(body)
+        self._drop_restore(body["metadata"]["uid"])
 
     async def take_all(self, api: KubernetesApi, namespaces: Sequence[str]) -> dict[str, KubernetesError]:
         """List everything anew; what was known before and is not there any more is dropped.
@@ -121,7 +158,7 @@ class KnownObjects:
         for uid in jobs.keys() - there:
             self.drop_job(jobs[uid])
         for uid in restores - there:
-            self._tell_places(self._restores.drop(uid))
+            self._drop_restore(uid)
         return refused
 
     async def _list(
@@ -130,6 +167,7 @@ class KnownObjects:
         """The uids of all that is there, taken in; and what each namespace refused."""
         there: set[str] = set()
         refused: dict[str, KubernetesError] = {}
+        has_restores = False
 
         def see(body: Mapping[str, Any], take: Callable[[Mapping[str, Any]], None]) -> None:
             uid = body["metadata"]["uid"]
@@ -145,12 +183,14 @@ class KnownObjects:
                 with suppress(KubernetesMissingError):
                     async for body in api.list(RESTORES, namespace):
                         see(body, self.take_restore)
+                    has_restores = True
                 async for body in api.list(CLUSTERS, namespace):
                     see(body, self.take_cluster)
             except (KubernetesDeniedError, KubernetesMissingError) as error:
                 refused[namespace] = error
                 if len(refused) == len(namespaces):
                     raise
+        self.has_restores = has_restores
         return there, refused
 
     # --- the rest ------------------------------------------------------------------------------
@@ -167,16 +207,40 @@ class KnownObjects:
         if self._uids.get(place) == uid:
             del self._uids[place]
         self._gone(uid)
+        self._tell_restores_of((known.namespace, known.name))
 
-    def _tell_of(self, job: Mapping[str, Any]) -> None:
+    def _drop_restore(self, uid: str) -> None:
+        known = self._restores.drop(uid)
+        if known is not None:
+            self._restore_gone(uid)
+            # Also when it was over: its run may be left, and is the cluster's to forget.
+            self._tell_place((known.namespace, known.cluster), but=uid)
+
+    def tell_of(self, job: Mapping[str, Any]) -> None:
+        """There is news of this Job: tell its cluster, and the restore that it is of."""
         metadata = job["metadata"]
         label = (metadata.get("labels") or {}).get(CLUSTER, "")
         uid = cluster_uid(job) or self._uids.get((metadata["namespace"], label))
         if uid in self.clusters:
             self._changed(uid)
+            known = self.clusters[uid]
+            self._tell_restores_of((known.namespace, known.name))
+        if self._restores.get(restore_uid(job)) is not None:
+            self._restore_changed(restore_uid(job))
 
-    def _tell_places(self, places: Iterable[Place]) -> None:
-        for namespace, cluster in places:
-            uid = self._uids.get((namespace, label_value(cluster)))
-            if uid is not None:
-                self._changed(uid)
+    def _tell_place(self, place: Place, *, but: str) -> None:
+        namespace, cluster = place
+        uid = self._uids.get((namespace, label_value(cluster)))
+        if uid is not None:
+            self._changed(uid)
+        self._tell_restores_of(place, but=but)
+
+    def _tell_restores_of(self, place: Place, *, but: str = "") -> None:
+        """Of what they wait for."""
+        for uid in self._restores.uids_of(place):
+            if uid != but:
+                self._restore_changed(uid)
+
+
+def _ignore(_: str) -> None:
+    """Nobody carries out restores here."""

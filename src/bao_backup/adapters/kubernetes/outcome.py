@@ -9,9 +9,16 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from bao_backup.adapters.kubernetes import event_texts, names
-from bao_backup.adapters.kubernetes.ended_without_word import LOST_AFTER, account_of, end_of, is_stuck
+from bao_backup.adapters.kubernetes.ended_without_word import (
+    LOST_AFTER,
+    NOT_BEGUN,
+    account_of,
+    end_of,
+    is_stuck,
+)
 from bao_backup.adapters.kubernetes.facts import (
     LONG_AGO,
+    ContainerStatus,
     Event,
     Job,
     JsonObject,
@@ -20,8 +27,9 @@ from bao_backup.adapters.kubernetes.facts import (
     read_job,
     read_pods,
 )
+from bao_backup.adapters.kubernetes.manifests.work import BACKUP_TYPES
 from bao_backup.adapters.kubernetes.not_started import has_run, trouble_of
-from bao_backup.adapters.kubernetes.reasons import REASONS, parse_ended_because
+from bao_backup.adapters.kubernetes.reasons import REASONS, Account, exit_code_of_restore, parse_ended_because
 from bao_backup.core.model import Outcome, Result, Trigger
 from bao_backup.core.observed import Run, RunState
 from bao_backup.core.result import decode_result
@@ -31,7 +39,7 @@ START_LIMIT = timedelta(minutes=2)
 #: The grace period of a Pod that says none.
 _USUAL_GRACE = timedelta(seconds=30)
 
-_TRIGGERS = {"scheduled": Trigger.SCHEDULED, "manual": Trigger.MANUAL, "pre-upgrade": Trigger.PRE_UPGRADE}
+_TRIGGERS = {kind: trigger for trigger, kind in BACKUP_TYPES.items()}
 
 
 def is_finished(job: JsonObject) -> bool:
@@ -80,7 +88,7 @@ def could_not_start(
     trouble = trouble_of(read, owned[-1] if owned else None, read_events(read, owned, events))
     if trouble is None or not trouble.lasting or now < trouble.since + START_LIMIT:
         return None
-    return trouble.account.reason, trouble.account.message
+    return trouble.account.reason, _message(read, trouble.account)
 
 
 def run_of(job: JsonObject, pods: Iterable[JsonObject], events: Iterable[JsonObject], now: datetime) -> Run:
@@ -147,21 +155,44 @@ def _worked_out(job: Job, pods: Sequence[Pod], events: Sequence[Event], now: dat
     started, finished = _times(job, pods, now)
     noted = parse_ended_because(job.metadata.annotation(names.ENDED_BECAUSE))
     if noted is not None:
-        (reason, message), exit_code = noted, REASONS[noted[0]].exit_code
+        reason, message = noted
     else:
         account = account_of(job, pods, events, now)
-        reason, message, exit_code = account.reason, account.message, account.exit_code
+        reason, message = account.reason, _message(job, account)
     return Result(
         outcome=Outcome.FAILED,
         reason=reason,
         message=message,
-        exit_code=exit_code,
+        exit_code=_exit_code(job, pods, events, reason),
         key=job.metadata.annotation(names.KEY),
         started=started,
         finished=max(started, finished),
         slot=_slot(job),
         trigger=_TRIGGERS.get(job.metadata.label(names.BACKUP_TYPE), Trigger.SCHEDULED),
     )
+
+
+def _restores(job: Job) -> bool:
+    return job.metadata.label(names.COMPONENT) == names.RESTORE_COMPONENT
+
+
+def _exit_code(job: Job, pods: Sequence[Pod], events: Sequence[Event], reason: str) -> int:
+    if not _restores(job):
+        return REASONS[reason].exit_code
+    started = any(each.reason == "Started" and each.involved_object.kind == "Pod" for each in events)
+    began = started or any(_began(pod.main(job.container.name)) for pod in pods)
+    return exit_code_of_restore(reason, began=began)
+
+
+def _began(status: ContainerStatus | None) -> bool:
+    """Whether the executor may have done anything."""
+    if status is None:
+        return False
+    return status.state.running is not None or any(end.reason not in NOT_BEGUN for end in status.ended)
+
+
+def _message(job: Job, account: Account) -> str:
+    return account.message_of_restore if _restores(job) else account.message
 
 
 def _times(job: Job, pods: Sequence[Pod], now: datetime) -> tuple[datetime, datetime]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from bao_backup.core.errors import one_line
+from bao_backup.core.errors import RestoreUnknownError, one_line
 from bao_backup.core.model import Value
 
 #: So much of a foreign text is told, in characters.
@@ -66,6 +66,35 @@ REASONS = {
 }
 
 
+#: Of a restore's run these words are others: its fields are elsewhere, and it is never tried again.
+_HINTS_OF_RESTORES = {
+    "ImageNotFound": "correct spec.image, or let the nodes pull it: registry, network, imagePullSecrets",
+    "ServiceAccountNotFound": "create it, or correct spec.jobTemplate.serviceAccountName",
+    "PodRefused": "change the rule that refuses it, or spec.jobTemplate so that it fits",
+    "ContainerRefused": "correct spec.image and spec.jobTemplate so that the container may start",
+    "Unschedulable": "add room, or correct spec.jobTemplate: resources, nodeSelector, tolerations",
+    "OutOfMemory": "raise spec.jobTemplate.resources.limits.memory",
+    "Evicted": "give it requests or a priorityClassName",
+    "NodeLost": "look at the node",
+    "PodDeleted": "was it deleted by hand, or its node drained?",
+    "DeadlineExceeded": "raise spec.activeDeadlineSeconds, or look for what is slow",
+}
+#: With these the executor never began: nothing was sent to any server.
+NEVER_BEGAN = frozenset(
+    {
+        "ImageNotFound",
+        "SecretNotFound",
+        "SecretKeyNotFound",
+        "ServiceAccountNotFound",
+        "PodRefused",
+        "ContainerRefused",
+        "VolumeNotMounted",
+        "Unschedulable",
+        "PodNotStarted",
+    }
+)
+
+
 class Account(Value, frozen=True, kw_only=True):
     """How a run ended, or why it cannot start."""
 
@@ -82,9 +111,18 @@ class Account(Value, frozen=True, kw_only=True):
         return f"{one_line(self.said)}; {self.hint or REASONS[self.reason].hint}"
 
     @property
-    def exit_code(self) -> int:
-        """The exit code that fits."""
-        return REASONS[self.reason].exit_code
+    def message_of_restore(self) -> str:
+        """The same of a restore's run."""
+        hint = _HINTS_OF_RESTORES.get(self.reason, REASONS[self.reason].hint)
+        began = "" if self.reason not in NEVER_BEGAN else "; then make another OpenBaoRestore"
+        return f"{one_line(self.said)}; {hint}{began}"
+
+
+def exit_code_of_restore(reason: str, *, began: bool) -> int:
+    """The exit code that fits: a restore that may have begun, and left no word, may have done anything."""
+    if began or reason not in NEVER_BEGAN:
+        return RestoreUnknownError.exit_code
+    return REASONS[reason].exit_code
 
 
 def quoted(text: str) -> str:

@@ -38,13 +38,16 @@ class RunParts:
     def __init__(self, api: KubernetesApi, clock: Clock) -> None:
         self._api = api
         self._clock = clock
-        #: cluster's uid -> digest of the parts as they were last made sure of, and until when
-        self._ensured: dict[str, tuple[bytes, float]] = {}
+        #: cluster's uid -> name of a NetworkPolicy or ServiceAccount -> digest of both as they were last
+        #: made sure of, and until when; backups and restores have their own
+        self._ensured: dict[str, dict[str, tuple[bytes, float]]] = {}
 
     async def ensure(self, uid: str, namespace: str, objects: RunObjects) -> None:
         """See that both are there, as `objects` has them; raises a KubernetesError."""
         wanted = sha256(msgspec.json.encode((objects.service_account, objects.network_policy))).digest()
-        known, until = self._ensured.get(uid, (b"", 0.0))
+        part = objects.network_policy or objects.service_account
+        name = part["metadata"]["name"] if part is not None else ""
+        known, until = self._ensured.get(uid, {}).get(name, (b"", 0.0))
         if known == wanted and self._clock.monotonic() < until:
             return
         for kind, body in (
@@ -53,7 +56,7 @@ class RunParts:
         ):
             if body is not None:
                 await self._ensure(kind, namespace, body)
-        self._ensured[uid] = wanted, self._clock.monotonic() + BELIEVED_FOR
+        self._ensured.setdefault(uid, {})[name] = wanted, self._clock.monotonic() + BELIEVED_FOR
 
     def let_go(self, uid: str) -> None:
         """The cluster is gone, and they are with their owner; or one of them may be why a run failed."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from bao_backup.adapters.kubernetes.api import JOBS, Json, KubernetesApi
 from bao_backup.adapters.kubernetes.known_jobs import cluster_uid
 from bao_backup.adapters.kubernetes.names import ENDED_BECAUSE
@@ -30,16 +28,12 @@ class RunWatch:
         api: the API server.
         runtime: whose runs these are.
         clock: the time.
-        changed: told the uid of each cluster that there is news of.
     """
 
-    def __init__(
-        self, api: KubernetesApi, runtime: KubernetesRuntime, clock: Clock, changed: Callable[[str], None]
-    ) -> None:
+    def __init__(self, api: KubernetesApi, runtime: KubernetesRuntime, clock: Clock) -> None:
         self._api = api
         self._runtime = runtime
         self._clock = clock
-        self._changed = changed
         #: Job's uid -> when its pods were looked at last, when it was read anew last
         self._looked: dict[str, float] = {}
         self._read: dict[str, float] = {}
@@ -66,18 +60,18 @@ class RunWatch:
         looked = self._looked.get(uid, -LOOK_EVERY)
         if now - self._read.setdefault(uid, now) >= READ_AGAIN_EVERY:
             self._read[uid] = now
-            await self._read_again(job)
+            await self._runtime.runs.read_again(job)
         elif needs_pods(job, self._clock.now()) and now - looked >= LOOK_EVERY:
             self._looked[uid] = now
             await self._look_at(job)
 
     async def _look_at(self, job: Json) -> None:
-        pods, events = await self._runtime.look_at(job)
+        pods, events = await self._runtime.runs.look_at(job)
         verdict = could_not_start(job, pods, events, self._clock.now())
         if verdict is not None:
             await self._end(job, *verdict)
         elif hung(job, pods, self._clock.now()):
-            self._changed(cluster_uid(job))
+            self._runtime.known.tell_of(job)
 
     async def _end(self, job: Json, reason: str, message: str) -> None:
         """Have Kubernetes end the Job, with the reason on it; its end comes as any other's does."""
@@ -88,16 +82,6 @@ class RunWatch:
         }
         try:
             body = await self._api.patch(JOBS, metadata["namespace"], metadata["name"], change)
-        except KubernetesMissingError:
-            self._runtime.known.drop_job(job)
-        else:
-            self._runtime.known.take_job(body)
-
-    async def _read_again(self, job: Json) -> None:
-        """An event of its end may have been lost."""
-        metadata = job["metadata"]
-        try:
-            body = await self._api.get(JOBS, metadata["namespace"], metadata["name"])
         except KubernetesMissingError:
             self._runtime.known.drop_job(job)
         else:

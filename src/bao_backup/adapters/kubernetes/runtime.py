@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
-from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, JOBS, PODS, Json, KubernetesApi
-from bao_backup.adapters.kubernetes.cluster_event import event_of
+from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, Json, KubernetesApi
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
-from bao_backup.adapters.kubernetes.known_jobs import cluster_uid, finished_at, is_forgotten
+from bao_backup.adapters.kubernetes.known_jobs import cluster_uid, finished_at, is_forgotten, restores
 from bao_backup.adapters.kubernetes.known_objects import KnownObjects
 from bao_backup.adapters.kubernetes.manifests import run_objects
-from bao_backup.adapters.kubernetes.names import MEMORY, RECORDED, TRIGGER
+from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
+from bao_backup.adapters.kubernetes.object_event import event_of
 from bao_backup.adapters.kubernetes.options import JobOptions
-from bao_backup.adapters.kubernetes.outcome import created_pods, is_finished, needs_pods, run_of
+from bao_backup.adapters.kubernetes.outcome import is_finished
 from bao_backup.adapters.kubernetes.places import Places
-from bao_backup.adapters.kubernetes.run_parts import RunParts
+from bao_backup.adapters.kubernetes.runs import Runs
 from bao_backup.adapters.kubernetes.status_patch import backup_patch, lacks, lock_patch, memory_of
 from bao_backup.core.errors import (
     BaoBackupError,
@@ -34,9 +33,6 @@ from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Obse
 from bao_backup.core.result import failed
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.ports import Clock
-
-#: How long a Job is kept to look at once its end is in the status, in seconds.
-KEPT_SECONDS = 24 * 3600
 
 
 @dataclass(slots=True)
@@ -80,11 +76,9 @@ class KubernetesRuntime:
         self._gone = gone
         self._places = Places(most_runs, changed)
         self.known = KnownObjects(changed, self._let_go)
-        self._parts = RunParts(api, clock)
+        self.runs = Runs(api, self.known, clock)
         #: Fields of the status that the installed schema has no room for.
         self._lacking: frozenset[str] = frozenset()
-        #: uid of a Job that is over -> what became of it
-        self._ended: dict[str, Run] = {}
         #: cluster's uid -> its runs that the API did not let us start
         self._refused: dict[str, dict[str, Run]] = {}
         self.counted: dict[str, Counted] = {}
@@ -102,7 +96,7 @@ class KubernetesRuntime:
         known = self.known.cluster(uid)
         document, problems = known.read_document()
         jobs = [job for job in self.known.jobs.of(known.namespace, known.name) if not is_forgotten(job)]
-        runs = [await self._run(job, known) for job in jobs]
+        runs = [await self.runs.of(job, uid) for job in jobs if not restores(job)]
         observed = Observed(
             namespace=known.namespace,
             name=known.name,
@@ -114,6 +108,7 @@ class KubernetesRuntime:
             lock=known.read_lock(),
             restores=self.known.restores_of(known),
             runs=(*runs, *self._refused.get(uid, {}).values()),
+            restore_runs=tuple([await self.runs.of(job, uid) for job in jobs if restores(job)]),
             trigger=known.trigger,
             room=self._places.are_left_for(uid),
         )
@@ -149,8 +144,7 @@ class KubernetesRuntime:
             raise DocumentError(f"start {run.name}", problems)
         try:
             objects = run_objects(document, run, self._options)
-            await self._parts.ensure(uid, known.namespace, objects)
-            await self._create(known.namespace, objects.job)
+            await self.runs.begin(uid, known.namespace, objects)
         except (DocumentError, KubernetesDeniedError, KubernetesRefusedError) as error:
             self._refuse(uid, run, error)
 
@@ -162,10 +156,29 @@ class KubernetesRuntime:
         job = self.known.jobs.get(known.namespace, known.name, run.name)
         if job is None or cluster_uid(job) != uid or not is_finished(job):
             return
-        if not is_forgotten(job):
-            self._count(uid, self._ended.get(job["metadata"]["uid"]))
-            await self._live_on(job, KEPT_SECONDS)
-        await self._trim_history(known)
+        ended = await self.runs.forget(job)
+        if not restores(job):
+            self._count(uid, ended)
+            await self._trim_history(known)
+
+    async def save_lock(self, uid: str, version: str, lock: OperationLock | None) -> bool:
+        """Write the lock alone, as `RestoreRuntime.save_lock`; whoever waits for it is told."""
+        known = self.known.clusters.get(uid)
+        if known is None or version != known.version:
+            return False
+        change = {"operationLock": lock_patch(known.raw_status(), lock)}
+        body = {"metadata": {"resourceVersion": known.version}, "status": change}
+        try:
+            answer = await self._api.patch(CLUSTERS, known.namespace, known.name, body, part="status")
+        except KubernetesMissingError:
+            self.known.drop_cluster({"metadata": {"uid": uid}})
+            return False
+        except KubernetesConflictError:
+            await self._look_again(known)
+            return False
+        self.known.take_cluster(answer, by_us=True)
+        self._changed(uid)
+        return True
 
     async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:
         known = self.known.cluster(uid)
@@ -180,7 +193,8 @@ class KubernetesRuntime:
         known = self.known.cluster(uid)
         self._tell(f"{known.namespace}/{known.name}", event)
         try:
-            await self._api.create(EVENTS, known.namespace, event_of(known, event, self._clock.now()))
+            body = event_of("OpenBaoCluster", known, event, self._clock.now())
+            await self._api.create(EVENTS, known.namespace, body)
         except KubernetesError as error:
             # It is in the log, and what matters is in the status.
             self._tell(
@@ -189,50 +203,6 @@ class KubernetesRuntime:
             )
 
     # --- runs ----------------------------------------------------------------------------------
-
-    async def look_at(self, job: Json) -> tuple[list[Json], list[Json]]:
-        """The Job's Pods, and the events of it and of them, also of those that are gone.
-
-        Nobody asks for the events of a Job that went well.
-        """
-        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        selector = f"batch.kubernetes.io/controller-uid={job['metadata']['uid']}"
-        pods = [pod async for pod in self._api.list(PODS, namespace, labelSelector=selector)]
-        if (job.get("status") or {}).get("succeeded"):
-            return pods, []
-        events = await self._events_of(namespace, name)
-        for each in {pod["metadata"]["name"] for pod in pods} | set(created_pods(job, events)):
-            events += await self._events_of(namespace, each)
-        return pods, events
-
-    async def _events_of(self, namespace: str, name: str) -> list[Json]:
-        field = f"involvedObject.name={name}"
-        return [event async for event in self._api.list(EVENTS, namespace, fieldSelector=field)]
-
-    async def _run(self, job: Json, known: KnownCluster) -> Run:
-        metadata = job["metadata"]
-        ours = cluster_uid(job) == known.uid
-        if not ours:
-            state = RunState.FINISHED if is_finished(job) else RunState.UNFINISHED
-            return Run(name=metadata["name"], state=state, ours=False)
-        ended = self._ended.get(metadata["uid"])
-        if ended is not None:
-            return ended
-        now = self._clock.now()
-        pods, events = await self.look_at(job) if needs_pods(job, now) else ([], [])
-        run = run_of(job, pods, events, now)
-        if run.state is RunState.FINISHED:
-            self._ended[metadata["uid"]] = run
-            if run.result is None or not run.result.succeeded:
-                self._parts.let_go(known.uid)
-        return run
-
-    async def _create(self, namespace: str, job: Json) -> None:
-        """Make the Job, which may exist already: then somebody else, or we ourselves before, made it."""
-        try:
-            self.known.take_job(await self._api.create(JOBS, namespace, job), by_us=True)
-        except KubernetesConflictError:
-            self.known.take_job(await self._api.get(JOBS, namespace, job["metadata"]["name"]))
 
     def _refuse(self, uid: str, run: StartRun, error: BaoBackupError) -> None:
         """The run did not begin, and never will as it is: that is how it ended."""
@@ -243,28 +213,17 @@ class KubernetesRuntime:
         )
         self._changed(uid)
 
-    async def _live_on(self, job: Json, seconds: int) -> None:
-        """Note that its end is in the status, and let Kubernetes remove the Job so long after it."""
-        metadata = job["metadata"]
-        change = {
-            "metadata": {"annotations": {RECORDED: "true"}},
-            "spec": {"ttlSecondsAfterFinished": seconds},
-        }
-        with suppress(KubernetesMissingError):
-            body = await self._api.patch(JOBS, metadata["namespace"], metadata["name"], change)
-            self.known.take_job(body, by_us=True)
-        self._ended.pop(metadata["uid"], None)
-
     async def _trim_history(self, known: KnownCluster) -> None:
         document, _ = known.read_document()
         if document is None or document.spec.backup is None:
             return  # nobody says how many: their time to live ends them
         keep = document.spec.backup.history_limit
-        over = [job for job in self.known.jobs.of(known.namespace, known.name) if is_forgotten(job)]
+        jobs = self.known.jobs.of(known.namespace, known.name)
+        over = [job for job in jobs if is_forgotten(job) and not restores(job)]
         over.sort(key=finished_at, reverse=True)
         for job in over[keep:]:
             if job["spec"]["ttlSecondsAfterFinished"] != 0:
-                await self._live_on(job, 0)
+                await self.runs.live_on(job, 0)
 
     def _count(self, uid: str, run: Run | None) -> None:
         result = run.result if run else None
@@ -316,5 +275,5 @@ class KubernetesRuntime:
         self._refused.pop(uid, None)
         self._places.let_go(uid)
         self.counted.pop(uid, None)
-        self._parts.let_go(uid)
+        self.runs.let_go(uid)
         self._gone(uid)

@@ -13,10 +13,12 @@ from typing import Any
 import msgspec
 
 from bao_backup.adapters.kubernetes.api import Json
+from bao_backup.core.restore_spec import RestoreStatus
 from bao_backup.core.status import BackupStatus, OperationLock
 
 #: Every field of `status.backup` that is ours, by its JSON name.
 OUR_FIELDS = frozenset(field.encode_name for field in msgspec.structs.fields(BackupStatus))
+_FIELDS_OF_RESTORES = frozenset(field.encode_name for field in msgspec.structs.fields(RestoreStatus))
 _ABSENT = object()
 
 
@@ -51,6 +53,23 @@ def backup_patch(raw: Mapping[str, Any], status: BackupStatus, lacking: Abstract
     wanted = {name: value for name, value in status_as_json(status).items() if name not in lacking}
     ours = {name: value for name, value in known.items() if name in OUR_FIELDS}
     return _difference(ours, wanted)
+
+
+def restore_patch(raw: Mapping[str, Any], status: RestoreStatus, lacking: AbstractSet[str]) -> Json:
+    """The change from `status` of a restore to the wanted one; {}: none. The phase is always there."""
+    wanted = {name: value for name, value in _restore_as_json(status).items() if name not in lacking}
+    return _difference({name: value for name, value in raw.items() if name in _FIELDS_OF_RESTORES}, wanted)
+
+
+def restore_lacks(raw: Mapping[str, Any], status: RestoreStatus) -> frozenset[str]:
+    """Which fields of a restore's status that was just sent did not arrive: the schema pruned them."""
+    return frozenset(name for name in _restore_as_json(status) if name not in raw)
+
+
+def _restore_as_json(status: RestoreStatus) -> Json:
+    found = _plain(status)
+    assert isinstance(found, dict)  # noqa: S101 - a struct is always an object
+    return {"phase": str(status.phase)} | found
 
 
 def lock_patch(raw: Mapping[str, Any], lock: OperationLock | None) -> Json | None:

@@ -104,7 +104,7 @@ def handlers_for(
 
     async def see_restore(event: Mapping[str, Any], **_: Any) -> None:
         body, gone = see(event)
-        known.take_restore(body, gone=gone)
+        (known.drop_restore if gone else known.take_restore)(body)
 
     async def see_job(event: Mapping[str, Any], **_: Any) -> None:
         body, gone = see(event)

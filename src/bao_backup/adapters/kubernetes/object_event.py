@@ -1,4 +1,4 @@
-"""Events (v1) of a cluster, as `kubectl describe` shows them."""
+"""Events (v1) of a cluster or a restore, as `kubectl describe` shows them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bao_backup.adapters.kubernetes.api import Json
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
+from bao_backup.adapters.kubernetes.known_restores import KnownRestore
 from bao_backup.adapters.kubernetes.names import OURS
 from bao_backup.core.observed import Emit
 
@@ -13,8 +14,8 @@ from bao_backup.core.observed import Emit
 LONGEST_MESSAGE = 1000
 
 
-def event_of(known: KnownCluster, event: Emit, now: datetime) -> Json:
-    """The event to create."""
+def event_of(kind: str, known: KnownCluster | KnownRestore, event: Emit, now: datetime) -> Json:
+    """The event to create, of the object of this kind."""
     moment = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
@@ -22,7 +23,7 @@ def event_of(known: KnownCluster, event: Emit, now: datetime) -> Json:
         "metadata": {"generateName": f"{known.name[:50].rstrip('-.')}.", "namespace": known.namespace},
         "involvedObject": {
             "apiVersion": "openbao.org/v1alpha1",
-            "kind": "OpenBaoCluster",
+            "kind": kind,
             "namespace": known.namespace,
             "name": known.name,
             "uid": known.uid,
