@@ -62,18 +62,25 @@ class RestoreWorld:
 
     def end(self, uid: str = BACK, reason: str = "", **more: Any) -> None:
         """The restore's run ends, well or for a reason."""
-        result = Result(
-            outcome=Outcome.FAILED if reason else Outcome.SUCCEEDED,
-            reason=reason or "RestoreSucceeded",
-            message=f"it failed: {reason}" if reason else "restored; unseal with the keys of then",
-            exit_code=4 if reason else 0,
+        result = self.good()
+        if reason:
+            failed = {"outcome": Outcome.FAILED, "reason": reason, "message": f"it failed: {reason}"}
+            result = replace(result, exit_code=4, **failed)
+        self.time += MINUTE
+        self.restores.end(uid, replace(result, **more))
+
+    def good(self) -> Result:
+        """What a run says that began a second ago, and ends well in a minute."""
+        return Result(
+            outcome=Outcome.SUCCEEDED,
+            reason="RestoreSucceeded",
+            message="restored; unseal with the keys of then",
+            exit_code=0,
             key=KEY,
             size=1_234_567,
             started=self.time + SECOND,
             finished=self.time + MINUTE,
         )
-        self.time += MINUTE
-        self.restores.end(uid, replace(result, **more))
 
     def lock(self, lock: OperationLock | None) -> None:
         """Somebody else takes or gives back the cluster's lock."""
@@ -87,6 +94,11 @@ class RestoreWorld:
         """Who holds the cluster's lock; empty when nobody does."""
         lock = self.clusters.lock(CLUSTER)
         return lock.holder if lock else ""
+
+    @property
+    def under_way(self) -> str:
+        """The name of the restore's run that is under way; empty when there is none."""
+        return self.cluster_seen().unfinished_restore_run
 
     @property
     def names(self) -> list[str]:

@@ -23,6 +23,7 @@ from bao_backup.core.naming import (
     cluster_prefix,
     parse_key,
     receipt_key,
+    restore_run_name,
     run_name,
     short_id,
 )
@@ -210,6 +211,22 @@ def test_a_run_name_is_a_dns_label(cluster: str, slot: datetime, attempt: int) -
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name)
     assert name == run_name(cluster, slot, attempt)
     assert slot.strftime("-%Y%m%d-%H%M%S") in name
+
+
+def test_a_restores_run_is_named_after_it() -> None:
+    """The specified form as long as it fits, else a DNS label that no other restore has."""
+    assert restore_run_name("back-to-monday") == "restore-back-to-monday"
+    assert restore_run_name("a" * 55) == f"restore-{'a' * 55}"
+
+
+@given(object_names, object_names)
+def test_restores_never_share_a_runs_name(one: str, other: str) -> None:
+    """Also when their names are shortened, or have dots."""
+    for name in (one, "long-" * 12 + one):
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", restore_run_name(name))
+    for before in ("", "long-" * 12):
+        same = restore_run_name(before + one) == restore_run_name(before + other)
+        assert same == (one == other)
 
 
 @given(object_names, object_names, slots, st.integers(1, 3), st.integers(1, 3))

@@ -146,6 +146,8 @@ def test_the_status_is_read() -> None:
         "completionTime": None,
         "snapshotKey": KEY,
         "snapshotSize": 5,
+        "safetyBackupKey": "a/b",
+        "reason": "RestoreSucceeded",
         "message": "done",
         "conditions": [],
         "target": {"of": "a later version"},
@@ -155,6 +157,8 @@ def test_the_status_is_read() -> None:
         start_time=datetime(2026, 11, 22, 2, tzinfo=UTC),
         snapshot_key=KEY,
         snapshot_size=5,
+        safety_backup_key="a/b",
+        reason="RestoreSucceeded",
         message="done",
     )
 

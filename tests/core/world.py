@@ -27,7 +27,9 @@ from bao_backup.core.observed import (
     Run,
     RunState,
     StartRun,
+    UnfinishedRestore,
 )
+from bao_backup.core.operation_lock import lock_in_force
 from bao_backup.core.spec import OpenBaoCluster, parse_cluster
 from bao_backup.core.status import LOCK_HOLDER, BackupStatus, OperationLock
 from bao_backup.core.step import step
@@ -63,6 +65,9 @@ class World:
         self.status, self.version = BackupStatus(), 0
         self.lock: OperationLock | None = None
         self.runs: dict[str, Run] = {}
+        #: None: nobody knows of restores.
+        self.restores: tuple[UnfinishedRestore, ...] | None = None
+        self.restore_runs: tuple[Run, ...] = ()
         self.forgotten: set[str] = set()
         self.began: dict[str, datetime] = {}
         #: Every run that really began, in order.
@@ -209,7 +214,7 @@ class World:
         if version != str(self.version):
             return False
         if self.lock is not None and self.lock.holder != LOCK_HOLDER:
-            assert lock == self.lock, "another holder's lock was touched"
+            assert lock == lock_in_force(self._observe()), "another holder's lock was touched"
         self.status, self.lock, self.version = status, lock, self.version + 1
         return True
 
@@ -258,6 +263,8 @@ class World:
             problems=self.problems,
             status=self.status,
             lock=self.lock,
+            restores=self.restores,
+            restore_runs=self.restore_runs,
             runs=tuple(run for run in self.runs.values() if run.name not in self.forgotten),
             trigger=self.trigger,
             can_ask_health=self.health is not None,
