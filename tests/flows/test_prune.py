@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 
@@ -9,7 +10,12 @@ import pytest
 from tests.flows.site import EARLIER, KEY, PREFIX, Site
 
 from bao_backup.adapters.memory_store import Fault, FaultyStore, Method
-from bao_backup.core.errors import BaoBackupError, StorageDeniedError, StorageUnavailableError
+from bao_backup.core.errors import (
+    BaoBackupError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+)
 from bao_backup.core.model import RetentionOutcome
 from bao_backup.core.naming import receipt_key
 from bao_backup.core.retention import RetentionPolicy
@@ -29,10 +35,12 @@ def crowded() -> Site:
     return site
 
 
-def pruned(site: Site, policy: RetentionPolicy, store: Store | None = None) -> RetentionOutcome:
+def pruned(
+    site: Site, policy: RetentionPolicy, store: Store | None = None, batch: int = prune.BATCH
+) -> RetentionOutcome:
     """Plan and carry out."""
     store = store or site.store
-    return prune.carry_out(store, prune.plan(store, PREFIX, policy, site.clock.now()))
+    return prune.carry_out(store, prune.plan(store, PREFIX, policy, site.clock.now()), batch=batch)
 
 
 def test_what_the_policy_drops_goes_and_the_rest_stays() -> None:
@@ -62,14 +70,33 @@ def test_the_receipt_goes_before_the_body() -> None:
     assert deleted == [receipt_key(EARLIER), EARLIER]
 
 
+def test_a_batch_is_two_requests() -> None:
+    """All receipts, then all bodies; a thousand backups are no thousand requests."""
+    site = crowded()
+    asked: list[list[str]] = []
+
+    class Counting(FaultyStore):
+        def delete_many(self, keys: Sequence[str]) -> Mapping[str, StorageError]:
+            asked.append(list(keys))
+            return super().delete_many(keys)
+
+    dropped = pruned(site, NEWEST_ONLY, Counting(site.store), batch=3).dropped
+    assert dropped == (EARLIER, KEY, *KEYS[:3])
+    batches = [list(dropped[:3]), list(dropped[3:])]
+    assert [each for each in asked if each] == [
+        wanted for batch in batches for wanted in ([receipt_key(key) for key in batch], batch)
+    ]
+
+
 @pytest.mark.parametrize("call", range(1, 11))
 @pytest.mark.parametrize("lost_answer", [False, True], ids=["before", "after"])
-def test_a_death_at_any_deletion_is_harmless(call: int, lost_answer: bool) -> None:
+@pytest.mark.parametrize("batch", [1, 2, 250])
+def test_a_death_at_any_deletion_is_harmless(call: int, lost_answer: bool, batch: int) -> None:
     """What is left counts or not, but never lies; the next time goes on, and the newest is always there."""
     site = crowded()
     store = FaultyStore(site.store, [Fault("delete", _Killed(), call=call, lost_answer=lost_answer)])
     with pytest.raises(_Killed):
-        pruned(site, NEWEST_ONLY, store)
+        pruned(site, NEWEST_ONLY, store, batch)
     receipts = [key for key in site.visible() if key.endswith(".json")]
     assert all(key.removesuffix(".json") in site.visible() for key in receipts)
     assert KEYS[3] in site.proven()
@@ -175,7 +202,7 @@ def test_a_run_that_must_end_leaves_the_rest_for_the_next_time() -> None:
                 site.stop.ask("ended by SIGTERM")
 
     plan = prune.plan(site.store, PREFIX, NEWEST_ONLY, site.clock.now())
-    outcome = prune.carry_out(Asking(site.store), plan, site.stop)
+    outcome = prune.carry_out(Asking(site.store), plan, site.stop, batch=2)
     assert outcome.dropped == (EARLIER, KEY)
     assert outcome.failed == tuple(f"{key}: ended by SIGTERM" for key in KEYS[:3])
     assert site.proven() == set(KEYS)

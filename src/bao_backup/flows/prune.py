@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from bao_backup.core.errors import BaoBackupError, ObjectExistsError, ObjectNotFoundError, StorageError
 from bao_backup.core.model import Backup, RetentionOutcome
@@ -11,6 +12,12 @@ from bao_backup.core.naming import catalogue, receipt_key
 from bao_backup.core.retention import Plan, RetentionPolicy, plan_retention
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Store
+
+T = TypeVar("T")
+#: So many backups are deleted at once. As many are unproven, at most, when a prune is killed.
+BATCH = 250
+#: So many requests for single objects are under way at once.
+AT_ONCE = 8
 
 
 def plan(store: Store, prefix: str, policy: RetentionPolicy, now: datetime) -> Plan:
@@ -28,58 +35,81 @@ def carry_out(
     stop: Stop | None = None,
     *,
     on_failure: Callable[[BaoBackupError], None] = _nobody,
+    batch: int = BATCH,
 ) -> RetentionOutcome:
     """Delete what the plan drops. What the store refuses is told, and the rest still goes on.
 
     When the run must end, what is left is left for the next time. `on_failure` gets the error of each
-    backup that is not dropped.
+    backup that is not dropped; `batch` backups are deleted at once.
 
-    The receipt goes first: a crash in between leaves an unproven body, never a receipt that
-    promises a body which is gone. Where the store refuses the body, its receipt is written back, so
-    that the next plan drops the backup again.
+    The receipts go first: a crash in between leaves unproven bodies, never a receipt that promises a
+    body which is gone. Where the store refuses a body, its receipt is written back, so that the next
+    plan drops the backup again.
     """
     dropped: list[str] = []
     failed: list[str] = []
-    for decision in plan_.dropped:
-        key = decision.backup.key
-        error = stop.error() if stop is not None else None
-        error = error or _drop(store, decision.backup)
-        if error is None:
-            dropped.append(key)
-        else:
-            failed.append(f"{key}: {error.why}")
-            on_failure(error)
+    wanted = [decision.backup for decision in plan_.dropped]
+    for start in range(0, len(wanted), batch):
+        backups = wanted[start : start + batch]
+        ending = stop.error() if stop is not None else None
+        errors = {backup.key: ending for backup in backups} if ending is not None else _drop(store, backups)
+        for backup in backups:
+            error = errors.get(backup.key)
+            if error is None:
+                dropped.append(backup.key)
+            else:
+                failed.append(f"{backup.key}: {error.why}")
+                on_failure(error)
     return RetentionOutcome(kept=len(plan_.kept) + len(failed), dropped=tuple(dropped), failed=tuple(failed))
 
 
-def _drop(store: Store, backup: Backup) -> StorageError | None:
-    """Delete the backup; why it is still there, if it is."""
-    receipt = None
-    try:
-        receipt = _read_receipt(store, backup) if backup.proven else None
-        store.delete(receipt_key(backup.key))
-        _delete_body(store, backup.key)
-    except StorageError as error:
-        return _restore(store, backup.key, receipt, error)
-    return None
+def _drop(store: Store, backups: Sequence[Backup]) -> Mapping[str, BaoBackupError]:
+    """Delete the backups; why those are still there that are."""
+    receipts, unread = _read_receipts(store, [backup.key for backup in backups if backup.proven])
+    keys = [backup.key for backup in backups if backup.key not in unread]
+    kept = store.delete_many([receipt_key(key) for key in keys])
+    refused = {key: kept[receipt_key(key)] for key in keys if receipt_key(key) in kept}
+    refused |= _delete_bodies(store, [key for key in keys if key not in refused])
+    restored = _at_once(lambda key: _restore(store, key, receipts.get(key), refused[key]), list(refused))
+    return unread | {key: error for key, error in restored.items() if error is not None}
 
 
-def _read_receipt(store: Store, backup: Backup) -> bytes | None:
-    """Its bytes; None when somebody else has just deleted it."""
+def _read_receipts(
+    store: Store, keys: Sequence[str]
+) -> tuple[dict[str, bytes | None], dict[str, StorageError]]:
+    """Their bytes, None where somebody else has just deleted one; and why one cannot be read."""
+    read = _at_once(lambda key: _read_receipt(store, key), keys)
+    bodies = {key: body for key, body in read.items() if not isinstance(body, StorageError)}
+    return bodies, {key: error for key, error in read.items() if isinstance(error, StorageError)}
+
+
+def _read_receipt(store: Store, key: str) -> bytes | StorageError | None:
     try:
-        return b"".join(store.get(receipt_key(backup.key)))
+        return b"".join(store.get(receipt_key(key)))
     except ObjectNotFoundError:
         return None
-
-
-def _delete_body(store: Store, key: str) -> None:
-    """Once more where that may help: its receipt is gone already."""
-    try:
-        store.delete(key)
     except StorageError as error:
-        if not error.transient:
-            raise
-        store.delete(key)
+        return error
+
+
+def _delete_bodies(store: Store, keys: Sequence[str]) -> dict[str, StorageError]:
+    """Once more where that may help: their receipts are gone already."""
+    refused = dict(store.delete_many(keys))
+    again = [key for key, error in refused.items() if error.transient]
+    for key in again:
+        del refused[key]
+    return refused | dict(store.delete_many(again))
+
+
+def _at_once(act: Callable[[str], T], keys: Sequence[str]) -> dict[str, T]:
+    """What `act` gives for each key, several at once."""
+    if len(keys) < 2:
+        return {key: act(key) for key in keys}
+    # A run drops one most of the time, and need not wait for this to be loaded.
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(keys, pool.map(act, keys), strict=True))
 
 
 def _restore(store: Store, key: str, receipt: bytes | None, error: StorageError) -> StorageError | None:
