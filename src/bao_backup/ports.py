@@ -39,7 +39,9 @@ class Store(Protocol):
         The object becomes visible at once and whole, only after the iterator ended normally. When
         the iterator raises, the upload is aborted and that exception surfaces unchanged; when the
         store fails, the upload is aborted, the iterator is closed, and a StorageError is raised.
-        What it answers is what was sent; `head` says what is stored.
+        What it answers is what was sent, and until when it is locked where the target locks objects;
+        `head` says what is stored. Where the store's own checksum is not that of what was sent, the
+        object does not stay, and StoredDiffersError is raised.
         """
         ...
 

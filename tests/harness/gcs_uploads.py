@@ -6,6 +6,8 @@ asked and answered, the bytes that are kept, and that a part but the last is a m
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import socket
@@ -16,8 +18,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
-from urllib.parse import parse_qs, urlsplit
+from typing import Any, Self
+from urllib.parse import parse_qs, unquote, urlsplit
 
 QUANTUM = 256 * 1024
 _EXTENT = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)")
@@ -49,6 +51,9 @@ class Upload:
     kept: bytearray = field(default_factory=bytearray)
     #: What the service asserts when it is whole.
     whole: bool = False
+    #: What was said of it when it was begun, and the query.
+    about: dict[str, Any] = field(default_factory=dict)
+    query: dict[str, list[str]] = field(default_factory=dict)
 
 
 class ResumableService:
@@ -59,7 +64,15 @@ class ResumableService:
         self.befalls = list(befalls)
         self.uploads: dict[str, Upload] = {}
         self.objects: dict[str, bytes] = {}
+        #: What was said of each object, and the query of its upload.
+        self.said: dict[str, dict[str, Any]] = {}
+        self.queries: dict[str, dict[str, list[str]]] = {}
+        #: What it keeps of what is said of an object: all, or nothing.
+        self.heeds = True
+        #: Whether it has other bytes than were sent.
+        self.spoils = False
         self.aborted: list[str] = []
+        self.deleted: list[str] = []
         self.asked: list[str] = []
         #: The values of the header Authorization.
         self.shown: set[str] = set()
@@ -109,12 +122,14 @@ class ResumableService:
         self.url = f"{'https' if context else 'http'}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True)
 
-    def begin(self, path: str, _body: bytes, _extent: str) -> tuple[int, dict[str, str], str]:
-        """A new upload."""
+    def begin(self, path: str, body: bytes, _extent: str) -> tuple[int, dict[str, str], str]:
+        """A new upload; or a small one that is whole at once."""
         query = parse_qs(urlsplit(path).query)
+        if query["uploadType"] == ["multipart"]:
+            return self._at_once(query, body)
         assert query["uploadType"] == ["resumable"], path
         session = f"session-{len(self.uploads)}"
-        self.uploads[session] = Upload(query["name"][0])
+        self.uploads[session] = Upload(query["name"][0], about=json.loads(body), query=query)
         return 200, {"Location": f"https://elsewhere.invalid{urlsplit(path).path}?upload_id={session}"}, ""
 
     def put(self, path: str, body: bytes, extent: str) -> tuple[int, dict[str, str], str]:
@@ -133,7 +148,12 @@ class ResumableService:
         return self._take(path, upload, body, total)
 
     def abort(self, path: str, _body: bytes, _extent: str) -> tuple[int, dict[str, str], str]:
-        """The upload ends without an object."""
+        """The upload ends without an object; or an object is deleted."""
+        if "upload_id" not in path:
+            name = unquote(urlsplit(path).path.rpartition("/")[2])
+            self.deleted.append(name)
+            del self.objects[name]
+            return 204, {}, ""
         self.aborted.append(self.uploads.pop(_session(path)).name)
         return 499, {}, ""
 
@@ -167,19 +187,39 @@ class ResumableService:
         upload.kept += body
         if total != "*" and len(upload.kept) == int(total):
             upload.whole = True
-            self.objects[upload.name] = bytes(upload.kept)
+            if self.spoils:
+                upload.kept[0] ^= 1
+            self._keep(upload)
         if befalls in (Befalls.LOSES_ANSWER, Befalls.CUTS):
             raise ConnectionAbortedError
         return self._answer(upload)
 
     def _answer(self, upload: Upload) -> tuple[int, dict[str, str], str]:
         if upload.whole:
-            return (
-                200,
-                {},
-                json.dumps({"name": upload.name, "size": str(len(upload.kept)), "generation": "7"}),
-            )
+            return 200, {}, self._described(upload)
         return 308, {"Range": f"bytes=0-{len(upload.kept) - 1}"} if upload.kept else {}, ""
+
+    def _at_once(self, query: dict[str, list[str]], body: bytes) -> tuple[int, dict[str, str], str]:
+        boundary = body.split(b"\r\n", 1)[0]
+        _, about, content, end = body.split(boundary)
+        assert end == b"--\r\n", end
+        said = json.loads(about.split(b"\r\n\r\n", 1)[1])
+        kept = bytearray(content.split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n"))
+        upload = Upload(query["name"][0], kept, whole=True, about=said, query=query)
+        if said.get("md5Hash") != _md5(kept):
+            return 400, {}, '{"error": {"errors": [{"reason": "invalid"}]}}'
+        self._keep(upload)
+        return 200, {}, self._described(upload)
+
+    def _keep(self, upload: Upload) -> None:
+        self.objects[upload.name] = bytes(upload.kept)
+        self.said[upload.name] = upload.about
+        self.queries[upload.name] = upload.query
+
+    def _described(self, upload: Upload) -> str:
+        described = {"name": upload.name, "size": str(len(upload.kept)), "generation": "7"}
+        kept = upload.about if self.heeds else {}
+        return json.dumps({**kept, **described, "md5Hash": _md5(upload.kept)})
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -191,6 +231,10 @@ class ResumableService:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _md5(body: bytes | bytearray) -> str:
+    return base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
 
 
 def _session(path: str) -> str:

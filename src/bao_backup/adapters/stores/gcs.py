@@ -61,7 +61,14 @@ class GoogleBucket(CloudStore):
         """The etag is that of the other API, which tells it to `head` and `list`: so it is asked for."""
         seen = self.head(key)
         etag = seen.etag if seen.version == made.generation else None
-        return Stored(key=key, size=size, modified=datetime.now(UTC), etag=etag, version=made.generation)
+        return Stored(
+            key=key,
+            size=size,
+            modified=datetime.now(UTC),
+            etag=etag,
+            version=made.generation,
+            locked_until=made.retention.retain_until_time if made.retention else None,
+        )
 
 
 def open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudStore:
@@ -83,7 +90,7 @@ def open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSt
         credentials.get("caCert", ""), "read caCert beside the storage credentials"
     )
     translator = Translator(location)
-    login = Login(_fetching(identity, location, authorities, translator), translator)
+    login = Login(_fetching(identity, location, authorities, translator, settings.proxy), translator)
     with translator.doing("open"):
         store = GCSStore(
             settings.bucket,
@@ -103,9 +110,11 @@ def open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSt
 
 
 def _fetching(
-    identity: Identity, location: str, authorities: str, translator: Translator
+    identity: Identity, location: str, authorities: str, translator: Translator, proxy: str
 ) -> Callable[[], Token]:
     """What gives the token; nothing is asked yet."""
     # Who gives tokens is another than the store: an unverified store makes no unverified token service.
-    asking = Asking(f"log in to {location}", lambda: trusting(authorities, unverified=False), translator)
+    asking = Asking(
+        f"log in to {location}", lambda: trusting(authorities, unverified=False), translator, proxy
+    )
     return lambda: fetch(identity, asking, datetime.now(UTC))

@@ -7,11 +7,15 @@ uploads" and "Perform resumable uploads".
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+import secrets
 import ssl
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -21,22 +25,44 @@ from bao_backup.adapters.stores.failures import Translator
 from bao_backup.adapters.stores.gcs_services import Login
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.retries import patiently
-from bao_backup.core.errors import StorageError, StorageUnavailableError
+from bao_backup.core.errors import (
+    BaoBackupError,
+    StorageError,
+    StorageUnavailableError,
+    StoredDiffersError,
+)
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.store_options import LockMode
 
 #: All parts but the last are multiples of this many bytes.
 QUANTUM = 256 * 1024
 #: The largest object.
 LARGEST = 5 * 1024**4
 
+#: Google's words for them.
+LOCK_MODES = {LockMode.GOVERNANCE: "Unlocked", LockMode.COMPLIANCE: "Locked"}
+_LOCK_HINT = (
+    "objectLock needs a bucket with object retention enabled, and the right storage.objects.setRetention"
+)
+
 _RANGE = re.compile(r"bytes=0-(\d+)")
 
 
-class Made(msgspec.Struct):
+class Retention(msgspec.Struct, rename="camel"):
+    """How an object is locked."""
+
+    mode: str = ""
+    retain_until_time: datetime | None = None
+
+
+class Made(msgspec.Struct, rename="camel"):
     """An object that has been made, as the service describes it: a few of its fields."""
 
     generation: str = ""
     size: str = ""
+    #: In base64.
+    md5_hash: str = ""
+    retention: Retention | None = None
 
 
 class _Session(NamedTuple):
@@ -77,10 +103,13 @@ class Uploads:
 
     def put(self, key: str, chunks: Iterator[bytes]) -> Made:
         """Upload in parts, with one of them in memory; whatever is raised, nothing becomes visible."""
-        session = patiently(lambda: self._begin(key), self._settings)
+        about = self._about(datetime.now(UTC))
+        session = patiently(lambda: self._begin(key, about), self._settings)
+        digest = hashlib.md5(usedforsecurity=False)
         try:
             made = None
             for part in _parts(chunks, max(self._settings.part_size // QUANTUM, 1) * QUANTUM):
+                digest.update(part.body)
                 made = self._send(session, part)
         except BaseException:
             # Google drops it in a week anyway, and what has been raised says more.
@@ -89,30 +118,71 @@ class Uploads:
             raise
         if made is None:
             raise StorageUnavailableError(self._doing(key), "the store did not say that the object is whole")
+        self._check(made, key, digest.digest())
         return made
 
     def create(self, key: str, body: bytes) -> Made:
         """Upload at once, if there is no such object: else ObjectExistsError."""
-        url = self._url(f"uploadType=media&ifGenerationMatch=0&name={quote(key, safe='')}")
-        headers = {"Content-Type": "application/octet-stream"}
+        url = self._url(f"uploadType=multipart&ifGenerationMatch=0&name={quote(key, safe='')}")
+        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        about = {**self._about(datetime.now(UTC)), "md5Hash": _base64(digest)}
+        boundary = secrets.token_hex(16)
+        headers = {"Content-Type": f"multipart/related; boundary={boundary}"}
+        sent = _multipart(boundary, msgspec.json.encode(about), body)
 
         def attempt() -> Made:
-            answer = self._ask("POST", url, key, body, headers)
+            answer = self._ask("POST", url, key, sent, headers)
             if answer.status == 412:
                 raise self._translator.answered(
                     answer.status, answer.text, "upload", key, answer.headers, creating=True
                 )
             return self._made(answer, key)
 
-        return patiently(attempt, self._settings)
+        made = patiently(attempt, self._settings)
+        self._check(made, key, digest)
+        return made
 
-    def _begin(self, key: str) -> _Session:
+    def _about(self, moment: datetime) -> dict[str, object]:
+        """What is said of an object with its upload: Cloud Storage documentation, "Objects: insert"."""
+        settings = self._settings
+        about: dict[str, object] = {}
+        if settings.storage_class:
+            about["storageClass"] = settings.storage_class
+        if settings.metadata:
+            about["metadata"] = settings.metadata
+        if settings.lock_mode:
+            until = moment.replace(microsecond=0) + timedelta(days=settings.lock_days)
+            about["retention"] = {
+                "mode": LOCK_MODES[settings.lock_mode],
+                "retainUntilTime": f"{until:%Y-%m-%dT%H:%M:%SZ}",
+            }
+        return about
+
+    def _check(self, made: Made, key: str, digest: bytes) -> None:
+        """See that the store has what was sent, and keeps it as long as was asked; else it does not stay.
+
+        Raises StoredDiffersError, or StorageError where it is not locked.
+        """
+        error: BaoBackupError | None = None
+        if made.md5_hash and made.md5_hash != _base64(digest):
+            error = StoredDiffersError(self._doing(key), "the store's MD5 is not that of what was sent")
+        elif self._settings.lock_mode and (made.retention is None or not made.retention.retain_until_time):
+            error = StorageError(self._doing(key), "the store did not lock it", hint=_LOCK_HINT)
+        if error is None:
+            return
+        with suppress(StorageError):
+            bucket = quote(self._settings.bucket, safe="")
+            query = f"?generation={made.generation}" if made.generation else ""
+            self._ask("DELETE", f"{self._service}/storage/v1/b/{bucket}/o/{quote(key, safe='')}{query}", key)
+        raise error
+
+    def _begin(self, key: str, about: Mapping[str, object]) -> _Session:
         url = self._url(f"uploadType=resumable&name={quote(key, safe='')}")
         headers = {
             "Content-Type": "application/json",
             "X-Upload-Content-Type": "application/octet-stream",
         }
-        answer = self._ask("POST", url, key, b"{}", headers)
+        answer = self._ask("POST", url, key, msgspec.json.encode(about), headers)
         location = answer.headers.get("location", "")
         if answer.status not in (200, 201):
             raise self._translator.answered(answer.status, answer.text, "upload", key, answer.headers)
@@ -179,7 +249,9 @@ class Uploads:
 
     def _url(self, query: str) -> str:
         bucket = quote(self._settings.bucket, safe="")
-        return f"{self._service}/upload/storage/v1/b/{bucket}/o?{query}"
+        key = self._settings.kms_key_id
+        encrypted = f"&kmsKeyName={quote(key, safe='')}" if key else ""
+        return f"{self._service}/upload/storage/v1/b/{bucket}/o?{query}{encrypted}"
 
     def _ask(
         self,
@@ -195,7 +267,8 @@ class Uploads:
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked: http or https
             url, data=body, headers=sent, method=method
         )
-        return ask(request, self._doing(key), self._settings.request_timeout, self._context)
+        settings = self._settings
+        return ask(request, self._doing(key), settings.request_timeout, self._context, proxy=settings.proxy)
 
     def _doing(self, key: str) -> str:
         return self._translator.named("upload", key)
@@ -214,3 +287,20 @@ def _parts(chunks: Iterator[bytes], size: int) -> Iterator[_Part]:
             yield _Part(whole[:size], offset, last=False)
             offset, waiting, length = offset + size, [whole[size:]], length - size
     yield _Part(b"".join(waiting), offset, last=True)
+
+
+def _multipart(boundary: str, about: bytes, body: bytes) -> bytes:
+    """What is said of an object, and the object (Cloud Storage documentation, "Upload objects")."""
+    return b"".join(
+        (
+            f"--{boundary}\r\nContent-Type: application/json\r\n\r\n".encode(),
+            about,
+            f"\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n".encode(),
+            body,
+            f"\r\n--{boundary}--\r\n".encode(),
+        )
+    )
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
