@@ -1,11 +1,10 @@
-"""The manager on Kubernetes: leadership, watches and the loop put together."""
+"""The manager on Kubernetes: who of several leads, and what the probes of each say."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from kubernetes_asyncio.client import Configuration
@@ -14,38 +13,16 @@ from bao_backup.adapters.kubernetes.api import KubernetesApi
 from bao_backup.adapters.kubernetes.connection import open_client
 from bao_backup.adapters.kubernetes.lease import Lease
 from bao_backup.adapters.kubernetes.options import JobOptions
-from bao_backup.adapters.kubernetes.run_watch import RunWatch
-from bao_backup.adapters.kubernetes.runtime import Counted, KubernetesRuntime
-from bao_backup.adapters.kubernetes.watching import watch
 from bao_backup.adapters.system import SystemClock
-from bao_backup.core.errors import (
-    BaoBackupError,
-    InternalError,
-)
-from bao_backup.core.kubernetes_errors import (
-    KubernetesError,
-)
 from bao_backup.core.model import Value
-from bao_backup.core.observed import Emit
+from bao_backup.entry.leading import Leading
 from bao_backup.entry.logs import Log
 from bao_backup.entry.metrics import ClusterFigures
-from bao_backup.flows.manage import reconcile
-from bao_backup.flows.manager import Manager
-from bao_backup.ports import Runtime
 
 #: The loop goes round at least every second; so long without is a failure.
 ALIVE_WITHIN = 30.0
-#: Clusters that are looked at at the same time: what takes time is the API server's answers.
-AT_ONCE = 32
-#: How often it is seen whether a run needs looking after, in seconds.
-LOOK_AFTER_EVERY = 5.0
-#: How long to wait before everything is listed anew, in seconds: several watches are lost at once.
-SETTLE = 2.0
-#: The watches begin when no look was over for so long, in seconds.
-CATCH_UP_STEP = 0.25
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-#: A namespace that refused to be listed is asked again after so long, in seconds.
-LIST_AGAIN_AFTER = 60.0
+#: How often it is seen why the Lease is not ours yet, in seconds.
+SEE_EVERY = 1.0
 
 
 class LeaseNames(Value, frozen=True, kw_only=True):
@@ -70,7 +47,6 @@ class KubernetesManager:
         lease: which Lease decides who manages; None: this one does, alone.
         log: where it tells what it does.
         most_runs: how many runs may be under way at once; 0: no limit.
-        wrap: for tests: puts something between the loop and its runtime.
     """
 
     def __init__(
@@ -82,7 +58,6 @@ class KubernetesManager:
         lease: LeaseNames | None,
         log: Log,
         most_runs: int = 0,
-        wrap: Callable[[Runtime], Runtime] = lambda runtime: runtime,
     ) -> None:
         self._configuration = configuration
         self._namespaces = tuple(namespaces)
@@ -90,55 +65,35 @@ class KubernetesManager:
         self._lease_names = lease
         self._log = log
         self._most_runs = most_runs
-        self._wrap = wrap
         self._clock = SystemClock()
         self._lease: Lease | None = None
-        self._loop: Manager | None = None
-        self._runtime: KubernetesRuntime | None = None
+        self._leading: Leading | None = None
         self._stop = asyncio.Event()
-        self._list_again = asyncio.Event()
 
     # --- probes and metrics --------------------------------------------------------------------
 
     def alive(self) -> bool:
         """Whether the loop goes round, where this one leads."""
-        loop = self._loop
-        return loop is None or self._clock.monotonic() - loop.alive_at < ALIVE_WITHIN
+        leading = self._leading
+        return leading is None or self._clock.monotonic() - leading.alive_at < ALIVE_WITHIN
 
     def ready(self) -> bool:
         """Whether it manages, or waits to take over, and the API server answers."""
         if self._stop.is_set() or not self.alive():
             return False
         lease, names = self._lease, self._lease_names
-        if self._loop is not None or lease is None or names is None:
-            return self._loop is not None
+        if self._leading is not None or lease is None or names is None:
+            return self._leading is not None
         return lease.trouble is None and lease.holder not in {"", names.identity}
 
     @property
     def leads(self) -> bool:
         """Whether this one decides."""
-        return self._loop is not None
+        return self._leading is not None
 
     def figures(self) -> list[ClusterFigures]:
         """What the metrics tell of each cluster; only who leads knows any."""
-        runtime = self._runtime
-        if runtime is None:
-            return []
-        nothing = Counted()
-        found = []
-        for known in list(runtime.known.clusters.values()):
-            counted = runtime.counted.get(known.uid, nothing)
-            found.append(
-                ClusterFigures(
-                    namespace=known.namespace,
-                    name=known.name,
-                    status=known.read_status(),
-                    succeeded=counted.succeeded,
-                    failed=counted.failed,
-                    dropped=counted.dropped,
-                )
-            )
-        return found
+        return self._leading.figures() if self._leading is not None else []
 
     # --- the whole -----------------------------------------------------------------------------
 
@@ -202,7 +157,7 @@ class KubernetesManager:
         waiting = asyncio.ensure_future(lease.acquire())
         try:
             while not waiting.done():
-                await asyncio.wait((waiting,), timeout=FIRST_PAUSE)
+                await asyncio.wait((waiting,), timeout=SEE_EVERY)
                 trouble = lease.trouble
                 if trouble is not None and trouble.message != told:
                     self._log.say(trouble.message, reason=trouble.reason, warning=True, error=trouble)
@@ -214,115 +169,27 @@ class KubernetesManager:
 
     async def _lead(self, api: KubernetesApi, lease: Lease | None) -> None:
         """Everything that decides; ends when the Lease is lost, or a signal comes."""
-        loop_ends = asyncio.Event()
+        leading = Leading(
+            api,
+            self._configuration,
+            self._namespaces,
+            options=self._options,
+            clock=self._clock,
+            log=self._log,
+            most_runs=self._most_runs,
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
-                if lease is not None:
-                    tasks.create_task(self._keep(lease))
-                runtime = await self._begin(api)
-                tasks.create_task(self._managed(loop_ends))
-                tasks.create_task(self._watch(runtime))
-                tasks.create_task(self._look_after(api, runtime))
-                tasks.create_task(self._list_again_when_told(runtime))
+                keeping = tasks.create_task(self._keep(lease)) if lease is not None else None
+                await leading.begin()
+                self._leading = leading
+                await leading.go_on()
+                self._stop.set()  # a signal ended the watches
+                if keeping is not None:
+                    keeping.cancel()
         finally:
-            self._loop = self._runtime = None
+            self._leading = None
 
     async def _keep(self, lease: Lease) -> None:
         await lease.keep()
         raise _LeaseLostError
-
-    async def _begin(self, api: KubernetesApi) -> KubernetesRuntime:
-        """See all that is there before anything is decided."""
-        runtime: KubernetesRuntime
-        loop: Manager
-
-        def changed(uid: str) -> None:
-            loop.add(uid)
-
-        def gone(uid: str) -> None:
-            loop.drop(uid)
-
-        runtime = KubernetesRuntime(
-            api,
-            clock=self._clock,
-            options=self._options,
-            tell=self._tell,
-            changed=changed,
-            gone=gone,
-            most_runs=self._most_runs,
-        )
-        look = partial(reconcile, self._wrap(runtime), self._clock)
-        loop = Manager(look, self._clock, self._complain, at_once=AT_ONCE)
-        await self._list(runtime)
-        self._log.say(f"managing {len(runtime.known.clusters)} clusters in {self._where()}")
-        self._runtime, self._loop = runtime, loop
-        loop.alive_at = self._clock.monotonic()
-        return runtime
-
-    def _where(self) -> str:
-        return ", ".join(self._namespaces) if self._namespaces else "all namespaces"
-
-    async def _managed(self, ends: asyncio.Event) -> None:
-        assert self._loop is not None  # noqa: S101 - _begin has set it
-        await self._loop.run(ends)
-
-    async def _watch(self, runtime: KubernetesRuntime) -> None:
-        """Watch, but only once the first looks are over: each status that they write would be told again."""
-        assert self._loop is not None  # noqa: S101 - _begin has set it
-        begun = self._clock.monotonic()
-        await self._loop.caught_up(CATCH_UP_STEP)
-        if self._clock.monotonic() - begun > SETTLE:
-            self._list_again.set()  # what was deleted meanwhile, no watch tells
-        try:
-            await watch(runtime.known, self._configuration, self._namespaces, self._list_again.set)
-        except Exception as error:
-            raise InternalError.unforeseen("watch the Kubernetes API", error) from error
-        self._stop.set()  # a signal ended it
-
-    async def _look_after(self, api: KubernetesApi, runtime: KubernetesRuntime) -> None:
-        loop = self._loop
-        assert loop is not None  # noqa: S101 - _begin has set it
-        run_watch = RunWatch(api, runtime, self._clock)
-        while True:
-            try:
-                await run_watch.look()
-            except BaoBackupError as error:
-                self._complain("", error)
-            except Exception as error:  # noqa: BLE001 - one run's trouble must not end the manager
-                self._complain("", InternalError.unforeseen("look after the runs", error))
-            await asyncio.sleep(LOOK_AFTER_EVERY)
-
-    async def _list_again_when_told(self, runtime: KubernetesRuntime) -> None:
-        while True:
-            await self._list_again.wait()
-            await asyncio.sleep(SETTLE)
-            self._list_again.clear()
-            await self._list(runtime)
-
-    async def _list(self, runtime: KubernetesRuntime) -> None:
-        """List everything; tried again until the API server answers."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                refused = await runtime.begin(self._namespaces or ("",))
-            except KubernetesError as error:
-                self._complain("", error)
-            else:
-                for refusal in refused.values():
-                    self._complain("", refusal)
-                if refused:
-                    asyncio.get_running_loop().call_later(LIST_AGAIN_AFTER, self._list_again.set)
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
-
-    # --- what it tells -------------------------------------------------------------------------
-
-    def _tell(self, cluster: str, event: Emit) -> None:
-        self._log.say(event.message, cluster=cluster, reason=event.reason, warning=event.warning)
-
-    def _complain(self, uid: str, error: BaoBackupError) -> None:
-        runtime = self._runtime
-        known = runtime.known.clusters.get(uid) if runtime else None
-        cluster = f"{known.namespace}/{known.name}" if known else uid
-        self._log.say(error.message, cluster=cluster, reason=error.reason, warning=True, error=error)
