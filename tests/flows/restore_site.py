@@ -51,12 +51,17 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def pieces(data: bytes) -> Iterator[bytes]:
+    """In chunks of PIECE bytes."""
+    return (data[start : start + PIECE] for start in range(0, len(data), PIECE))
+
+
 class SmallChunks(MemoryStore):
     """A bucket that gives an object in many chunks."""
 
     def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
         for chunk in super().get(key, etag=etag):
-            yield from (chunk[start : start + PIECE] for start in range(0, len(chunk), PIECE))
+            yield from pieces(chunk)
 
 
 class RestoreSite:
@@ -68,10 +73,10 @@ class RestoreSite:
         self.reporter = Listener()
         self.store = SmallChunks(now=self.clock.now)
         self.old, self.new = snapshot(1), snapshot(2)
-        self.cluster = MemoryCluster(lambda: [self.old], NODES)
+        self.cluster = MemoryCluster(lambda: pieces(self.old), NODES)
         self.backup(EARLIER)
         self.backup(FOREIGN)
-        self.cluster.archive = lambda: [self.new]
+        self.cluster.archive = lambda: pieces(self.new)
         self.cluster.forgets_tokens = True
         self.bao = MemoryBao(self.cluster)
         self.faulty: FaultyStore = FaultyStore(self.store)

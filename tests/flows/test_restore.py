@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.flows.restore_site import FOREIGN, RestoreSite, hours, snapshot
+from tests.flows.restore_site import FOREIGN, RestoreSite, hours, pieces, snapshot
 from tests.flows.site import EARLIER, NODES, PREFIX
 
 from bao_backup.adapters.memory_bao import MemoryBao, NodeState
@@ -187,10 +187,10 @@ def test_a_newer_snapshot_needs_force() -> None:
     site = RestoreSite()
     site.cluster.version = "2.9.0"
     site.old = snapshot(3, version="2.10.0")
-    site.cluster.archive = lambda: [site.old]
+    site.cluster.archive = lambda: pieces(site.old)
     key = f"{PREFIX}/2026-11-22T01-10-00Z-00000003.snap"
     site.backup(key)
-    site.cluster.archive = lambda: [site.new]
+    site.cluster.archive = lambda: pieces(site.new)
     with pytest.raises(SnapshotNewerError, match=r"2\.10\.0, and the server is of the older 2\.9\.0"):
         site.run(wanted=Wanted(key=key))
     assert site.cluster.submissions == 0

@@ -1,12 +1,12 @@
 """What looks at a server say after a snapshot was sent to it: taken, sealed, or not to be told yet.
 
-A server that takes a snapshot answers at once and applies it afterwards; when that fails it seals
-itself (docs/decisions/0017-how-a-restore-ends.md). So what counts is what the nodes show:
+A server that takes a snapshot answers at once and applies it afterwards, silent meanwhile; when that
+fails it seals itself (docs/decisions/0017-how-a-restore-ends.md). What counts is what the nodes show:
 
-- The login of this very restore is younger than any backup, so a server that has taken the snapshot
+- The login of this very restore is younger than any backup, so a server that has applied the snapshot
   does not know it. A configured token may be older, and says nothing.
 - The cluster's id becomes the snapshot's.
-- The Raft index moves by two at least (the snapshot and a no-op), as it also does by other writes.
+- The Raft index moves by two at least, as it also does by other writes: seen alone, it is told as a doubt.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from bao_backup.core.restore_errors import RestoreSealedError
 SETTLED_LOOKS = 3
 #: Where only the Raft index tells of a change.
 SETTLED_LOOKS_BY_INDEX = 6
+#: So long a leader waits for those that followed it before; they lose sight of it for some seconds.
+LONGEST_LOOKS = 15
 #: The snapshot's own index and a no-op behind it.
 LEAST_MOVE = 2
 
@@ -99,7 +101,7 @@ def judge(sent: Sent, looks: Sequence[Look]) -> Judgement:
         return Judgement(Verdict.SEALED, _states(newest))
     leader = newest.leader
     if leader is None:
-        return Judgement(Verdict.NOT_YET, f"there is no leader: {_states(newest)}")
+        return Judgement(Verdict.NOT_YET, f"no leader answers ({_states(newest)})")
     evidence = evidence_of(sent, newest)
     if evidence in {Evidence.OLD, Evidence.NONE}:
         shows = {
@@ -108,9 +110,13 @@ def judge(sent: Sent, looks: Sequence[Look]) -> Judgement:
         }
         return Judgement(Verdict.NOT_YET, f"{leader.address} leads, and {shows[evidence]}")
     enough = SETTLED_LOOKS if evidence is Evidence.NEW else SETTLED_LOOKS_BY_INDEX
-    if _held(looks, enough, lambda look: _leads(look, leader)):
+    if not _held(looks, enough, lambda look: _leads(look, leader)):
+        return Judgement(Verdict.NOT_YET, f"{leader.address} leads, and has not settled")
+    if _followed_as_before(sent, newest) or _held(looks, LONGEST_LOOKS, lambda look: _leads(look, leader)):
         return Judgement(Verdict.DONE, f"{leader.address} leads, with the snapshot's data")
-    return Judgement(Verdict.NOT_YET, f"{leader.address} leads, and has not settled")
+    return Judgement(
+        Verdict.NOT_YET, f"{leader.address} leads, and not all follow it yet ({_states(newest)})"
+    )
 
 
 def evidence_of(sent: Sent, look: Look) -> Evidence:
@@ -136,11 +142,23 @@ def _moved(before: int, now: int) -> bool:
 
 
 def _sealed(sent: Sent, look: Look) -> bool:
-    """Whether who was sent it is sealed, or all that answer are."""
+    """Whether who was sent it is sealed, or all that answer are, and were not before."""
     if look.state_of(sent.leader.address, sent.leader.ip) is NodeState.SEALED:
         return True
-    answering = {node.state for node in look.nodes} - {NodeState.UNREACHABLE}
-    return answering == {NodeState.SEALED}
+    answering = [node for node in look.nodes if node.state is not NodeState.UNREACHABLE]
+    sealed = [node for node in answering if node.state is NodeState.SEALED]
+    anew = [node for node in sealed if sent.before.state_of(node.address, node.ip) is not NodeState.SEALED]
+    return bool(anew) and sealed == answering
+
+
+def _followed_as_before(sent: Sent, look: Look) -> bool:
+    """Whether each node that was well before is well again, or waits for its keys."""
+    well = {NodeState.ACTIVE, NodeState.STANDBY}
+    return all(
+        look.state_of(node.address, node.ip) in well | {NodeState.SEALED}
+        for node in sent.before.nodes
+        if node.state in well
+    )
 
 
 def _leads(look: Look, leader: Leader) -> bool:
@@ -153,11 +171,15 @@ def _held(looks: Sequence[Look], count: int, shows: Callable[[Look], bool]) -> b
 
 
 def _states(look: Look) -> str:
-    return ", ".join(f"{node.address} is {node.said or node.state.value}" for node in look.nodes)
+    return ", ".join(f"{node.address}: {node.said or node.state.value}" for node in look.nodes)
 
 
 # --- what a person does next -------------------------------------------------------------------
 
+_LOOK = (
+    "look at the server's data before doing anything else: where it knows a login of after the backup, other "
+    "than a batch token, it has what was there before; do not submit again without having looked"
+)
 _GONE = (
     "logins and leases since the time of the backup are gone: log in anew, and end what dynamic secrets "
     "gave out since then where it was given out"
@@ -169,6 +191,16 @@ def next_steps(look: Look) -> tuple[str, ...]:
     sealed = [node.address for node in look.nodes if node.state is NodeState.SEALED]
     unseal = (f"unseal {', '.join(sealed)} with the unseal keys of the time of the backup",) if sealed else ()
     return (*unseal, _GONE)
+
+
+def doubts(sent: Sent, look: Look) -> tuple[str, ...]:
+    """What a person should know of how it was seen that the snapshot was applied."""
+    if evidence_of(sent, look) is not Evidence.MAYBE:
+        return ()
+    moved = f"the Raft index, {sent.before.index} before and {look.index} now"
+    return (
+        f"that it was applied is seen from {moved} alone, since the login says nothing: look at the data",
+    )
 
 
 def sealed_error(doing: str, judgement: Judgement, look: Look) -> RestoreSealedError:
@@ -187,4 +219,4 @@ def unknown_error(doing: str, sent: Sent, judgement: Judgement, ended: str) -> R
     """The end of which nobody knows; `ended` says why nobody looks any longer."""
     began = "the server took the snapshot" if sent.accepted else "the server's answer was lost"
     why = f"{began}, and {ended}, the outcome is unknown; the last look: {judgement.why}"
-    return RestoreUnknownError(doing, why)
+    return RestoreUnknownError(doing, why, hint=_LOOK)

@@ -112,6 +112,21 @@ def compare_clusters(receipt: Receipt | None, leader: Leader, *, own: bool) -> t
     return ()
 
 
+def compare_members(
+    contents: Contents, receipt: Receipt | None, leader: Leader, nodes: Sequence[Node], *, force: bool
+) -> tuple[str, ...]:
+    """What a person should know of the nodes in the snapshot, where it may be of another cluster.
+
+    Unsealed with it, a standby looks for the leader there, and one that still lives turns it away for
+    good (docs/decisions/0017-how-a-restore-ends.md).
+    """
+    of_this_one = receipt is not None and bool(leader.cluster_id) and receipt.cluster.id == leader.cluster_id
+    if not force or of_this_one or len(nodes) < 2:
+        return ()
+    named = ", ".join(server.address for server in contents.meta.servers) or "it does not name them"
+    return (f"the nodes in the snapshot ({named}) must be gone, or out of reach of the cluster's own",)
+
+
 def _seal(seal: Seal) -> str:
     shares = f" with {seal.threshold} of {seal.shares} shares" if seal.shares else ""
     return f"{seal.type}{shares}"

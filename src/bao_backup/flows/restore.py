@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
-from bao_backup.core.after_restore import Look, next_steps
+from bao_backup.core.after_restore import Look, doubts, next_steps
 from bao_backup.core.errors import ConfigurationError, InternalError
 from bao_backup.core.restore_checks import absent_nodes
 from bao_backup.core.restore_errors import RestoreSealedError
@@ -152,6 +152,7 @@ class RestoreFlow:
         except RestoreSealedError:
             self._bao.forget()  # with all that was there before
             raise
+        self._warn(doubts(sent, end))
         return self._done(proposal, end)
 
     def _done(self, proposal: Proposal, end: Look) -> Restored:

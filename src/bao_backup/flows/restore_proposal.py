@@ -10,6 +10,7 @@ from bao_backup.core.restore_checks import (
     absent_nodes,
     check_may_restore,
     compare_clusters,
+    compare_members,
     compare_seals,
     compare_versions,
     decide_safety,
@@ -53,7 +54,9 @@ def propose(
     if Look(nodes=nodes).leader is None:
         raise LeaderLostError(f"look at {leader.address}", "no node, or more than one, says that it leads")
     decision = decide_safety(capabilities, nodes, leader, wanted=bool(safety_place))
-    warnings += [*decision.warnings, *absent_nodes(nodes)]
+    warnings += decision.warnings
+    warnings += compare_members(backup.contents, backup.receipt, leader, nodes, force=force)
+    warnings += absent_nodes(nodes)
     return Proposal(
         namespace=settings.namespace,
         name=settings.name,

@@ -9,7 +9,7 @@ from bao_backup.core.connection import AuthMethod
 from bao_backup.core.errors import BaoBackupError, InternalError, LeaderLostError, RestoreUnknownError
 from bao_backup.core.model import Leader
 from bao_backup.core.restore_checks import compare_versions
-from bao_backup.core.restore_errors import RestoreError
+from bao_backup.core.restore_errors import RestoreCutOffError, RestoreError
 from bao_backup.core.restore_outcome import Proposal
 from bao_backup.core.restore_settings import RestoreSettings
 from bao_backup.flows.restore_server import RestoreServer
@@ -83,9 +83,10 @@ class Submission:
                 self._server.bao.restore(leader, chunks, proposal.contents.size, force=proposal.force)
         except RestoreUnknownError:
             return False
+        except (RestoreCutOffError, LeaderLostError):
+            self._stop.check()  # it was cut off because the run must end: say that instead
+            raise
         except BaoBackupError:
-            if not self._source.whole:
-                self._stop.check()  # it was cut off because the run must end: say that instead
             raise
         except Exception as error:
             if not self._source.whole:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from bao_backup.core.after_restore import (
-    SETTLED_LOOKS_BY_INDEX,
+    LONGEST_LOOKS,
     Judgement,
     Look,
     Sent,
@@ -42,7 +42,7 @@ class RestoreWatch:
         Raises RestoreSealedError; RestoreUnknownError when `longest` seconds are over, or the run must end.
         """
         begun = self._clock.monotonic()
-        looks: deque[Look] = deque(maxlen=SETTLED_LOOKS_BY_INDEX)
+        looks: deque[Look] = deque(maxlen=LONGEST_LOOKS)
         told = ""
         while True:
             looks.append(self.look())
