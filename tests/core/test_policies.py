@@ -121,6 +121,14 @@ def test_locks_need_rights_wherever_something_is_written(endpoint: str, purpose:
     assert "Bypass" not in json.dumps(found)
 
 
+def test_a_lock_on_azure_needs_an_action() -> None:
+    """That of immutable storage."""
+    target = {"provider": "azure", "bucket": "b", "azure": {"storageAccount": "acme"}}
+    assert role(asked(cluster(target | LOCK)))["DataActions"][-1].endswith(
+        "/immutableStorage/runAsSuperUser/action"
+    )
+
+
 def test_a_lock_on_google_cloud_needs_a_permission() -> None:
     """Also of who restores, for the safety backup."""
     document = cluster({"provider": "gcs", "bucket": "b", **LOCK})

@@ -33,6 +33,8 @@ def role(asked: Asked) -> dict[str, Any]:
         actions.append(f"{_BLOBS}/delete")
     if asked.store.tags:
         actions.append(f"{_BLOBS}/tags/write")
+    if asked.store.lock_mode:
+        actions.append(f"{_BLOBS}/immutableStorage/runAsSuperUser/action")
     return {
         "Name": asked.label,
         "Description": f"bao-backup: what {asked.where} needs of a container",
@@ -91,10 +93,6 @@ def _notes(asked: Asked) -> tuple[str, ...]:
             "racwl, with retention racwdl."
         ),
     ]
-    if asked.store.lock_mode:
-        found.append(
-            "To lock blobs Azure may ask for rights on immutable storage beside: this was not tried."
-        )
     if asked.purpose is Purpose.RESTORE:
         found.append("Writing is for the safety backup; with safetyBackup: false take it away.")
     if asked.purpose is Purpose.VERIFY:
