@@ -12,6 +12,7 @@ from tests.harness.vault import VaultCluster
 from bao_backup.core.connection import AuthMethod, BaoAuth
 from bench import usage
 from bench.archives import Shape
+from bench.catalogue import Catalogue
 from bench.contenders import AT_ONCE, PART, Source, python_alone
 from bench.report import Row, Section, mebibytes, seconds, size_in_words
 from bench.stage import Stage
@@ -20,6 +21,8 @@ from bench.usage import Pair, median, ratio
 MIB = 1 << 20
 GIB = 1 << 30
 PEAK_LIMIT = 80
+#: Pairs of runs that prune, at most.
+PRUNINGS = 3
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -30,11 +33,13 @@ class Plan(msgspec.Struct, frozen=True):
     memory: tuple[int, ...]
     server: int
     starts: int
+    #: How many backups are listed.
+    backups: int
 
 
-FULL = Plan(runs=5, replay=GIB, memory=(256 * MIB, GIB, 8 * GIB), server=512 * MIB, starts=15)
+FULL = Plan(runs=5, replay=GIB, memory=(256 * MIB, GIB, 8 * GIB), server=512 * MIB, starts=15, backups=10_000)
 #: For the test that the program runs: seconds, and figures that say little.
-QUICK = Plan(runs=1, replay=16 * MIB, memory=(64 * MIB, 256 * MIB), server=8 * MIB, starts=3)
+QUICK = Plan(runs=1, replay=16 * MIB, memory=(64 * MIB, 256 * MIB), server=8 * MIB, starts=3, backups=600)
 
 REPLAY = """\
 A snapshot archive is sent over TLS by a server that does nothing else, and goes into MinIO over
@@ -53,6 +58,14 @@ and ours share the same ones, so what MinIO takes counts, too."""
 START = """\
 How long the executor takes from its start until its first request to the server has arrived there,
 after the handshake of TLS and what it asks the store before."""
+
+CATALOGUE = """\
+Each backup is two objects in MinIO: a body of 1 KiB and a receipt of 1.5 KiB. Ours lists a cluster
+with `list --target URL --output json`, without any document; the peer with `rclone lsf --recursive
+--fast-list --format ps`, the same objects. Then ours drops half of the backups with `prune
+--max-count`: it lists all, reads each receipt that it is going to delete, so that it could write it
+back, and deletes receipts first, bodies second. The peer, `rclone delete`, lists and deletes as many
+objects of a folder of its own."""
 
 Case = Callable[[Stage, Plan], Section]
 
@@ -177,4 +190,29 @@ def start(stage: Stage, plan: Plan) -> Section:
     return Section("Start", START, rows)
 
 
-CASES: dict[str, Case] = {"replay": replay, "memory": memory, "server": server, "start": start}
+def catalogue(stage: Stage, plan: Plan) -> Section:
+    """Listing and pruning many backups, against rclone on as many objects."""
+    bucket = Catalogue(stage, plan.backups)
+    stage.say(f"writing {plan.backups:,} backups into MinIO")
+    bucket.fill("ours", range(plan.backups))
+    bucket.list_all()
+    listed = [bucket.list_all() for _ in range(plan.runs)]
+    stage.say("listed")
+    # A pair takes most of its time to put back what it deleted: the first counts, too.
+    pruned = [bucket.prune_half() for _ in range(min(plan.runs, PRUNINGS))]
+    rows = [
+        *compared(f"{plan.backups:,} backups listed", listed, bound=False),
+        *compared(f"{plan.backups // 2:,} backups dropped of {plan.backups:,}", pruned, bound=False),
+    ]
+    requests = -(-2 * plan.backups // 1000)
+    notes = (f"Medians of {len(listed)} and {len(pruned)} pairs of runs; a list is {requests} requests.",)
+    return Section(f"The catalogue, with {plan.backups:,} backups", CATALOGUE, rows, notes)
+
+
+CASES: dict[str, Case] = {
+    "replay": replay,
+    "memory": memory,
+    "server": server,
+    "start": start,
+    "catalogue": catalogue,
+}

@@ -71,15 +71,21 @@ def ours(source: Source, store: StoreSettings, key: str) -> Contender:
 
 def curl_to_rclone(source: Source, target: Target, key: str, rclone: Path) -> Contender:
     """`curl | rclone rcat`: what a shell script would do; it proves nothing of what it stores."""
-    variables = {
+    flags = ("--s3-chunk-size", f"{PART}M", "--s3-upload-concurrency", str(AT_ONCE), "--s3-no-check-bucket")
+    return Contender(
+        (curl(source), (rclone, "rcat", *flags, f":s3:{target.bucket}/{key}")), rclone_variables(target)
+    )
+
+
+def rclone_variables(target: Target) -> dict[str, str]:
+    """How rclone is told of the store; it reads no file."""
+    return {
         "RCLONE_CONFIG": "/dev/null",
         "RCLONE_S3_PROVIDER": "Minio",
         "RCLONE_S3_ENDPOINT": target.minio.url,
         "RCLONE_S3_ACCESS_KEY_ID": ROOT.access_key,
         "RCLONE_S3_SECRET_ACCESS_KEY": ROOT.secret_key,
     }
-    flags = ("--s3-chunk-size", f"{PART}M", "--s3-upload-concurrency", str(AT_ONCE), "--s3-no-check-bucket")
-    return Contender((curl(source), (rclone, "rcat", *flags, f":s3:{target.bucket}/{key}")), variables)
 
 
 def curl_to_nothing(source: Source) -> Contender:

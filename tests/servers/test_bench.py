@@ -17,6 +17,7 @@ COPYING = {
     "memory": "Memory",
     "server": "From a real server",
     "start": "Start",
+    "catalogue": "The catalogue, with 600 backups",
 }
 TREE = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
@@ -70,4 +71,4 @@ def test_unknown_case() -> None:
     command = [sys.executable, "-m", "bench", "nonsense"]
     done = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "there are replay, memory, server, start, operator" in done.stderr
+    assert "there are replay, memory, server, start, catalogue, operator" in done.stderr
