@@ -106,23 +106,30 @@ BACKUPS = [
     backup(7, kind="pre-upgrade"),
     backup(6, kind="pre-upgrade", proven=False),
     backup(5),
+    backup(4, kind="pre-restore"),
+    backup(3),
 ]
 
 
 @pytest.mark.parametrize(
     ("selection", "hours"),
     [
-        (Selection(), [9, 8, 7, 6, 5]),
+        (Selection(), [9, 8, 7, 6, 5, 4, 3]),
         (Selection(since=NOW.replace(hour=7)), [9, 8, 7]),
-        (Selection(until=NOW.replace(hour=7)), [7, 6, 5]),
+        (Selection(until=NOW.replace(hour=7)), [7, 6, 5, 4, 3]),
         (Selection(since=NOW.replace(hour=6), until=NOW.replace(hour=8)), [8, 7, 6]),
-        (Selection(kind=""), [9, 8, 5]),
+        (Selection(kind=""), [9, 8, 5, 3]),
         (Selection(kind="pre-upgrade"), [7, 6]),
-        (Selection(proven=True), [9, 7, 5]),
+        (Selection(proven=True), [9, 7, 5, 4, 3]),
         (Selection(proven=False, kind="pre-upgrade"), [6]),
         (Selection(limit=2), [9, 8]),
         (Selection(limit=1, kind="pre-upgrade", proven=True), [7]),
-        (Selection(kind="pre-restore"), []),
+        (Selection(kind="pre-restore"), [4]),
+        (Selection(latest=True), [9]),
+        (Selection(latest=True, kind="pre-upgrade"), [7]),
+        (Selection(latest=True, until=NOW.replace(hour=4)), [3]),
+        (Selection(latest=True, until=NOW.replace(hour=4), kind="pre-restore"), [4]),
+        (Selection(latest=True, proven=False), []),
     ],
 )
 def test_a_selection(selection: Selection, hours: list[int]) -> None:

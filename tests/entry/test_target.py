@@ -298,3 +298,14 @@ def test_ten_thousand_backups_are_one_listing(
     assert answer.json["size"] == 10_000 * 1024
     assert all(backup["proven"] for backup in answer.json["backups"])
     assert len(server.asked) <= 21
+
+
+def test_latest_is_not_what_was_there_before_a_restore(command: Command, world: World) -> None:
+    """Show, list and all others mean the newest good one that nobody wanted to be rid of."""
+    keys = [world.add(day) for day in range(2)]
+    for name in both(keys[1]):
+        file = world.target / name
+        file.rename(file.with_name(f"pre-restore-{file.name}"))
+    assert command("show", "latest").out.splitlines()[0].endswith(keys[0])
+    assert command("list", "--latest").out.splitlines()[1].endswith(keys[0])
+    assert "pre-restore-" in command("list", "--latest", "--class", "pre-restore").out

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
+from itertools import islice
 
 from bao_backup.core.duration import parse_go_duration
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.model import Backup, Value
-from bao_backup.core.naming import checked_kind
+from bao_backup.core.naming import PRE_RESTORE_KIND, checked_kind
 
 #: What the class is called that has no name in keys.
 ORDINARY = "ordinary"
@@ -66,6 +67,8 @@ class Selection(Value, frozen=True, kw_only=True):
     proven: bool | None = None
     #: At most so many of each cluster, the newest.
     limit: int | None = None
+    #: Of each cluster only the newest good one, as `newest_good` says, or the newest proven one of `kind`.
+    latest: bool = False
 
     @property
     def is_all(self) -> bool:
@@ -83,4 +86,16 @@ class Selection(Value, frozen=True, kw_only=True):
 
     def of(self, backups: Iterable[Backup]) -> tuple[Backup, ...]:
         """Those of one cluster's backups, newest first, that are wanted."""
-        return tuple(backup for backup in backups if self.wants(backup))[: self.limit]
+        wanted = tuple(backup for backup in backups if self.wants(backup))
+        if self.latest:
+            return newest_good(wanted, any_class=self.kind is not None)
+        return wanted[: self.limit]
+
+
+def newest_good(backups: Iterable[Backup], *, any_class: bool = False) -> tuple[Backup, ...]:
+    """The first proven one, if there is any, of a cluster's backups, newest first.
+
+    A `pre-restore` one is not meant without being named: it is what a restore was to be rid of.
+    """
+    good = (b for b in backups if b.proven and (any_class or b.kind != PRE_RESTORE_KIND))
+    return tuple(islice(good, 1))

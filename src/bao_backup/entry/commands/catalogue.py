@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
 from bao_backup.core.model import Backup, Inventory, SnapshotMeta
-from bao_backup.core.selection import Selection
+from bao_backup.core.selection import Selection, newest_good
 from bao_backup.core.words import (
     age_in_words,
     count_in_words,
@@ -35,12 +35,12 @@ def state_in_words(backup: Backup) -> str:
 
 
 def find_backup(place: Place, key: str) -> Backup:
-    """The backup of that key, of that last part of a key, or the newest proven one for "latest"."""
+    """The backup of that key, of that last part of a key, or the newest good one for "latest"."""
     backups = place.backups()
     if key == "latest":
-        found = [backup for backup in backups if backup.proven][:1]
+        found = newest_good(backups)
     else:
-        found = [b for b in backups if key in (b.key, b.key.rpartition("/")[2])]
+        found = tuple(b for b in backups if key in (b.key, b.key.rpartition("/")[2]))
     if not found:
         among = f"among {count_in_words(len(backups), 'backup')}"
         there = f"no proven one {among}" if key == "latest" else f"none of this name {among}"
@@ -79,7 +79,7 @@ class Listed(NamedTuple):
 @time_options
 @click.option("--state", type=click.Choice(["proven", "unproven"]), help="Only these.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The newest N of each cluster.")
-@click.option("--latest", is_flag=True, help="The newest proven one of each cluster.")
+@click.option("--latest", is_flag=True, help="The newest good one of each cluster, as KEY latest is.")
 def list_command(
     *,
     source: Source,
@@ -96,8 +96,9 @@ def list_command(
         raise ConfigurationError("select backups", why, hint="leave out --state, or use --limit 1")
     selection = replace(
         selection,
-        proven=True if latest else None if state is None else state == "proven",
-        limit=1 if latest else limit,
+        proven=None if state is None else state == "proven",
+        limit=limit,
+        latest=latest,
     )
     if all_clusters:
         _list_all(source, selection, output)
