@@ -9,8 +9,11 @@ from __future__ import annotations
 import base64
 import hmac
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,6 +84,25 @@ class Blobs:
     def put(self, container: str, key: str, body: bytes) -> None:
         """Write a blob."""
         self.ask("PUT", f"/{container}/{key}", body=body, headers={"x-ms-blob-type": "BlockBlob"})
+
+    def put_empty(self, container: str, keys: Sequence[str]) -> None:
+        """Write many blobs without content, over few connections that stay open."""
+        access = self.shared_access("cw")
+
+        def put(some: Sequence[str]) -> None:
+            connection = HTTPConnection(urlsplit(self.url).netloc)
+            with closing(connection):
+                for key in some:
+                    path = quote(f"{urlsplit(self.url).path}/{container}/{key}", safe="/-_.~")
+                    headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": VERSION}
+                    connection.request("PUT", f"{path}?{access}", b"", headers)
+                    with connection.getresponse() as answer:
+                        answer.read()
+                        if answer.status != 201:
+                            raise HarnessError(f"PUT {path}: {answer.status}")
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(put, (keys[start::4] for start in range(4))))
 
     def get(self, container: str, key: str) -> bytes:
         """Read a blob."""

@@ -19,23 +19,30 @@ from tests.harness.process import ServerProcess, free_ports
 class FakeGcs:
     """One server; its content goes with it."""
 
-    def __init__(self, folder: Path, binary: Path, port: int = 0, public_host: str = "") -> None:
-        """`public_host`: as whom clients address it, a proxy's host and port; the XML API looks at that."""
+    def __init__(
+        self, folder: Path, binary: Path, port: int = 0, public_host: str = "", data: Path | None = None
+    ) -> None:
+        """`public_host`: as whom clients address it, a proxy's host and port; the XML API looks at that.
+
+        `data` holds a folder for each bucket that is there from the beginning, and in it its objects.
+        """
         self.port = port or free_ports(1)[0]
+        self.has_data = data is not None
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = ServerProcess(
             "fake-gcs-server",
             [
                 *(binary, "-scheme", "http", "-host", "127.0.0.1", "-port", str(self.port)),
                 *("-backend", "memory", "-public-host", public_host or f"127.0.0.1:{self.port}"),
+                *(("-data", data) if data else ()),
             ],
             log=folder / "fake-gcs-server.log",
         )
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start it and wait until it answers: it takes in all of `data` before."""
         self.process.start()
-        self.process.wait_ready(self.answers)
+        self.process.wait_ready(self.answers, seconds=150 if self.has_data else 30)
 
     def answers(self) -> bool:
         """Whether it serves now."""

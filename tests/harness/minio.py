@@ -6,7 +6,8 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -147,6 +148,22 @@ class Minio:
         query = {"policyName": name, "userOrGroup": name, "isGroup": "false"}
         self.root.ask("PUT", f"{ADMIN}/set-user-or-group-policy", query)
         return S3(self.url, Keys(name, secret), self._context)
+
+    def copy_on_disk(self, bucket: str, key: str, keys: Iterable[str]) -> None:
+        """Make many objects of a small one, quicker than by requests.
+
+        MinIO has a folder for each object, and in it the file xl.meta, which holds all of a small one
+        and not its name.
+        """
+        root = self.folder / "data" / bucket
+        content = (root / key / "xl.meta").read_bytes()
+        for each in keys:
+            (root / each).mkdir(parents=True)
+            (root / each / "xl.meta").write_bytes(content)
+
+    def remove_on_disk(self, bucket: str, prefix: str) -> None:
+        """Remove all objects below a prefix, quicker than by requests."""
+        shutil.rmtree(self.folder / "data" / bucket / prefix)
 
     def remove_user(self, name: str) -> None:
         """From now on its keys are worth nothing."""
