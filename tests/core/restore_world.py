@@ -42,6 +42,8 @@ class RestoreWorld:
         self.restores = MemoryRestores(self.clusters, self)
         #: The manager dies at this call of a runtime, from 0 on; None: it lives.
         self.dies_at: int | None = None
+        #: What somebody does just before a call of this name, once.
+        self.meanwhile: dict[str, Callable[[], object]] = {}
         self.wake: datetime | None = None
         self.configure()
 
@@ -195,6 +197,7 @@ class _Mortal:
             if self._calls == self._world.dies_at:
                 raise Died
             self._calls += 1
+            self._world.meanwhile.pop(name, lambda: None)()
             return method(*arguments)
 
         return call

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.core.restore_world import BACK, KEY, MINUTE, NOON, SAFETY, SECOND, RestoreWorld
+from tests.core.restore_world import BACK, CLUSTER, KEY, MINUTE, NOON, SAFETY, SECOND, RestoreWorld
 
 from bao_backup.core.errors import RestoreUnknownError
 from bao_backup.core.restore import step_restore
@@ -19,7 +19,7 @@ def test_a_whole_restore() -> None:
     world.look()
     assert world.status().phase is RestorePhase.VALIDATING
     assert (world.names, world.holder) == (["restore-back"], "openbaorestore/back")
-    lock = world.clusters.lock("default/prod")
+    lock = world.clusters.lock(CLUSTER)
     assert lock is not None
     assert (lock.operation, lock.message) == ("Restore", "restore-back")
     assert world.wake == NOON + SECOND
@@ -171,6 +171,21 @@ def test_a_lock_that_somebody_took_away_is_taken_again() -> None:
     world.end()
     world.settle()
     assert (world.is_over(), world.holder) == (True, "openbaocluster/upgrade")
+
+
+def test_an_end_is_told_though_the_lock_cannot_be_given_back_yet() -> None:
+    """Somebody changed the cluster since the look: the next look, at once, gives the lock back."""
+    world = RestoreWorld()
+    world.ask()
+    world.settle()
+    world.end()
+    lock = world.clusters.lock(CLUSTER)
+    world.meanwhile["save_lock"] = lambda: world.lock(lock)
+    world.look()
+    assert world.told()[-1] == "RestoreCompleted"
+    assert (world.holder, world.wake) == ("openbaorestore/back", world.time)
+    world.look()
+    assert (world.holder, world.told().count("RestoreCompleted")) == ("", 1)
 
 
 def test_a_lost_start_is_repeated() -> None:

@@ -104,6 +104,17 @@ def test_what_it_waits_for_may_go_on() -> None:
     assert (world.names, world.holder) == ([], "")
 
 
+def test_who_comes_too_late_for_the_lock_does_not_begin() -> None:
+    """Somebody took it since the look: nothing is started, and the next look waits for that."""
+    world = RestoreWorld()
+    world.ask()
+    world.meanwhile["save_lock"] = lambda: world.lock(UPGRADE)
+    world.look()
+    assert (world.names, world.holder, world.wake) == ([], UPGRADE.holder, world.time)
+    world.look()
+    assert (world.status().reason, world.names) == ("OperationLocked", [])
+
+
 def test_one_at_a_time() -> None:
     """The older one first, of two of the same second the one whose name comes first."""
     world = RestoreWorld()
@@ -213,6 +224,17 @@ def test_an_override_does_not_break_into_what_is_alive() -> None:
     world = RestoreWorld()
     backup(world)
     world.lock(OperationLock(operation="Backup", holder="openbaocluster/backup"))
+    world.ask(FORCE)
+    world.look()
+    assert (world.status().reason, world.holder) == ("BackupRunning", "openbaocluster/backup")
+
+    world = RestoreWorld()
+    world.configure({"spec.backup.schedule": "5 12 * * *"})
+    world.look_at_cluster()
+    world.time += 6 * MINUTE
+    world.dies_at = 2  # the attempt is in the status, and its run is not there
+    assert not world.survived(world.look_at_cluster)
+    assert (world.clusters.started, world.holder) == ([], "openbaocluster/backup")
     world.ask(FORCE)
     world.look()
     assert (world.status().reason, world.holder) == ("BackupRunning", "openbaocluster/backup")

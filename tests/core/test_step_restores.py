@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from tests.core.restore_world import BACK, CLUSTER, MINUTE, SECOND, RestoreWorld
-from tests.core.world import World
+from tests.core.world import World, at
 
-from bao_backup.core.observed import Run, RunState
+from bao_backup.core.observed import Run, RunState, StartRun
 from bao_backup.core.restore_spec import RestorePhase
 from bao_backup.core.status import OperationLock
 
@@ -113,8 +113,25 @@ def test_another_managers_restore_is_not_touched() -> None:
     world.restore_runs = (Run(name="restore-back", state=RunState.UNFINISHED, ours=False),)
     world.lock = LOCK
     world.settle()
-    assert world.lock == LOCK
+    assert [world.lock] == [LOCK]
     world.restore_runs = (Run(name="restore-back", state=RunState.FINISHED, ours=False),)
     world.settle()
-    assert world.lock is None
+    assert [world.lock] == [None]
     assert world.forgotten == set()
+
+
+def test_a_lost_start_of_a_backup_is_not_made_up_for_beside_a_restore() -> None:
+    """Where a restore's run got in between, the attempt is told as one that did not begin."""
+    world = World()
+    world.settle()
+    world.lost = (StartRun,)
+    world.now = at("01:00")
+    world.round()
+    assert world.status.attempt is not None
+    assert world.started == []
+    world.lost = ()
+    world.restores = ()
+    world.restore_runs = (Run(name="restore-gone", state=RunState.UNFINISHED),)
+    world.round()
+    assert world.started == []
+    assert world.status.last_failure_reason == "RestoreInProgress"
