@@ -34,6 +34,8 @@ class Script:
     pieces: tuple[bytes, ...]
     end: End = End.CLOSE
     pause: float = 0.0
+    #: How many bytes of the request's body it reads before that; all of them if not told otherwise.
+    reads: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,11 @@ class ScriptedServer:
                 while (line := lines.readline().strip()) and b":" in line:
                     name, _, value = line.decode().partition(":")
                     headers[name.lower()] = value.strip()
-                body = lines.read(int(headers.get("content-length", "0")))
+                script = self.scripts.get(path, reply(404))
+                size = int(headers.get("content-length", "0"))
+                body = lines.read(size if script.reads is None else min(size, script.reads))
             self.seen.append(Seen(method, path, headers, body))
-            self._play(secured, self.scripts.get(path, reply(404)))
+            self._play(secured, script)
 
     def _play(self, connection: socket.socket, script: Script) -> None:
         for piece in script.pieces:

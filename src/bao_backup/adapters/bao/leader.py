@@ -16,11 +16,13 @@ from bao_backup.core.connection import BaoSettings, Endpoint
 from bao_backup.core.errors import LeaderError, ServerUntrustedError
 from bao_backup.core.model import Leader, Node, NodeState
 
-#: https://openbao.org/api-docs/system/health/ ; 530 is Vault's, for a node that Raft has removed.
+#: https://openbao.org/api-docs/system/health/ ; 474 and 530 are Vault's: a standby that does not hear
+#: of its leader, and a node that Raft has removed.
 _STATES = {
     429: (NodeState.STANDBY, "standby"),
     472: (NodeState.OTHER, "DR secondary"),
     473: (NodeState.STANDBY, "performance standby"),
+    474: (NodeState.STANDBY, "standby, without the leader"),
     501: (NodeState.NOT_INITIALISED, "not initialised"),
     503: (NodeState.SEALED, "sealed"),
     530: (NodeState.OTHER, "removed from the cluster"),

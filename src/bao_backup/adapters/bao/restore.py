@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import http.client
 import io
+import selectors
 import socket
+import ssl
+import time
 from collections.abc import Iterator
 from typing import cast
 
@@ -23,10 +26,9 @@ PATH, FORCE_PATH = "sys/storage/raft/snapshot", "sys/storage/raft/snapshot-force
 #: How much is held back until the source has ended: more than the last member of an archive with the
 #: longest end that tar has (20 blocks), even where gzip did not compress.
 HELD_BACK = 64 << 10
-#: What goes out between two looks at the stall limit.
-_PIECE = 256 << 10
 _ANSWER_LIMIT = 1 << 16
 _TOO_LARGE = 413
+_OURS = "this side closed the connection"
 
 
 def send(
@@ -48,9 +50,18 @@ def send(
         sending.connect()
         sending.send(chunks)
         reply = sending.wait()
+    except _AnsweredError as answered:
+        reply = answered.reply
     finally:
-        connection.close()
-    sending.judge(reply, whole=True)
+        sending.close()
+    sending.judge(reply)
+
+
+class _AnsweredError(Exception):
+    """The server answered before it had all."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
 
 
 class _Restore:
@@ -67,6 +78,10 @@ class _Restore:
         self._answer_seconds = answer_seconds
         self._stall_seconds = connection.settings.stall_seconds
         self._sent = 0
+        #: From here on the server may have enough to apply it.
+        self._ending = False
+        self._selector = selectors.DefaultSelector()
+        self._answer: io.BufferedReader | None = None
 
     def connect(self) -> None:
         """Connect, and send the request's head. Raises LeaderLostError."""
@@ -85,7 +100,16 @@ class _Restore:
         except OSError as error:
             why = self._why(error, connection.settings.connect_seconds)
             raise LeaderLostError(self._doing, why) from error
-        self._answer = self._socket.makefile("rb")
+        self._answer = self._reader = self._socket.makefile("rb")
+        self._socket.settimeout(0)  # from here on `_wait_for_room` waits: for room, or for an answer
+        self._selector.register(self._socket, selectors.EVENT_READ | selectors.EVENT_WRITE)
+
+    def close(self) -> None:
+        """End the connection: the reader first, since a socket stays open as long as it has one."""
+        if self._answer is not None:
+            self._answer.close()
+        self._selector.close()
+        self._connection.close()
 
     def send(self, chunks: Iterator[bytes]) -> None:
         """Send all of it, the end only when `chunks` has ended where it should."""
@@ -108,7 +132,6 @@ class _Restore:
         kept = min(len(end), HELD_BACK)
         if early := end[: len(end) - kept]:
             self._send_early(early)
-        self._look_for_an_answer()
         self._send_end(end[len(end) - kept :])
 
     def wait(self) -> Reply:
@@ -119,14 +142,14 @@ class _Restore:
         except (OSError, http.client.HTTPException) as error:
             raise self._unknown(self._why(error, self._answer_seconds)) from error
 
-    def judge(self, reply: Reply, *, whole: bool) -> None:
+    def judge(self, reply: Reply) -> None:
         """Return for an answer that says accepted, and raise for every other one."""
         why = f"it answers {reply.describe((self._token,))}"
-        if reply.status in (200, 204) and whole:
+        if reply.status in (200, 204) and self._ending:
             return
         if reply.status < 300:
             raise self._unknown(f"{why}, which is no answer to a snapshot")
-        if reply.status >= 500 and whole and not isinstance(reply.decode().get("errors"), list):
+        if reply.status >= 500 and self._ending and not isinstance(reply.decode().get("errors"), list):
             # Not the server's own form: somebody in between has lost it, and with it the server's word.
             raise self._unknown(why)
         raise self._verdict(reply, why)
@@ -146,45 +169,62 @@ class _Restore:
         return RestoreRefusedError(self._doing, why)
 
     def _send_early(self, content: bytes) -> None:
-        """Send what is not the end. Raises RestoreCutOffError, or what an early answer says."""
+        """Send what is not the end. Raises RestoreCutOffError."""
         self._look_for_an_answer()
         try:
             self._write(content)
         except OSError as error:
-            self._raise_early_answer(self._connection.settings.connect_seconds)
-            raise self._cut_off(self._why(error, self._stall_seconds)) from error
+            self._take_an_answer(self._connection.settings.connect_seconds)
+            raise self._cut_off(self._why_not_sent(error)) from error
 
     def _send_end(self, content: bytes) -> None:
-        """Send the end. From its first byte on the server may have enough."""
+        """Send the end. Raises RestoreUnknownError."""
+        self._look_for_an_answer()
+        self._ending = True
         try:
             self._write(content)
         except OSError as error:
-            self._raise_early_answer(self._connection.settings.connect_seconds)
-            raise self._unknown(self._why(error, self._stall_seconds)) from error
+            self._take_an_answer(self._connection.settings.connect_seconds)
+            raise self._unknown(self._why_not_sent(error)) from error
 
     def _write(self, content: bytes) -> None:
         view = memoryview(content)
-        for start in range(0, len(view), _PIECE):
-            piece = view[start : start + _PIECE]
-            self._socket.sendall(piece)
-            self._sent += len(piece)
+        while view:
+            try:
+                count = self._socket.send(view)
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                self._wait_for_room()
+                continue
+            self._sent += count
+            view = view[count:]
+
+    def _wait_for_room(self) -> None:
+        """Return when there is room for more. Raises TimeoutError, or _AnsweredError."""
+        end = time.monotonic() + self._stall_seconds
+        interest = selectors.EVENT_READ | selectors.EVENT_WRITE
+        while True:
+            self._selector.modify(self._socket, interest)
+            ready = self._selector.select(max(0.0, end - time.monotonic()))
+            if not ready:
+                raise TimeoutError
+            if ready[0][1] & selectors.EVENT_WRITE:
+                return
+            self._look_for_an_answer()
+            interest = selectors.EVENT_WRITE  # what it said is TLS' own, or its last word: it has no more
 
     def _look_for_an_answer(self) -> None:
-        """Raise what the server says already, where it does not want to hear the rest."""
+        """Raise _AnsweredError when the server has said something, and does not want to hear the rest."""
         if self._connection.ended:
-            raise self._cut_off("this side closed the connection")
+            raise self._unknown(_OURS) if self._ending else self._cut_off(_OURS)
         try:
-            self._socket.settimeout(0)
-            waits = bool(self._answer.peek(1))
+            waits = bool(self._reader.peek(1))
         except (OSError, ValueError):
             return  # nothing yet, or the end of the connection, which the next write meets
-        finally:
-            self._socket.settimeout(self._stall_seconds)
         if waits:
-            self._raise_early_answer(self._stall_seconds)
+            self._take_an_answer(self._stall_seconds)
 
-    def _raise_early_answer(self, seconds: float) -> None:
-        """Read the answer of a server that ended the connection in mid-body, if there is one."""
+    def _take_an_answer(self, seconds: float) -> None:
+        """Raise _AnsweredError if there is an answer, or comes within so many seconds."""
         if self._connection.ended:
             return
         try:
@@ -192,16 +232,21 @@ class _Restore:
             reply = self._read_answer()
         except (OSError, ValueError, http.client.HTTPException):
             return
-        self.judge(reply, whole=False)
+        raise _AnsweredError(reply)
 
     def _read_answer(self) -> Reply:
-        holder = cast("socket.socket", _Answering(self._answer))
+        holder = cast("socket.socket", _Answering(self._reader))
         with http.client.HTTPResponse(holder, method="POST") as response:
             response.begin()
             return Reply(response.status, response.headers, response.read(_ANSWER_LIMIT))
 
     def _why(self, error: OSError | http.client.HTTPException, seconds: float) -> str:
-        return "this side closed the connection" if self._connection.ended else explain(error, seconds)
+        return _OURS if self._connection.ended else explain(error, seconds)
+
+    def _why_not_sent(self, error: OSError) -> str:
+        if isinstance(error, TimeoutError) and not self._connection.ended:
+            return f"it took no byte for {self._stall_seconds:g} s"
+        return self._why(error, self._stall_seconds)
 
     def _cut_off(self, why: str) -> RestoreCutOffError:
         return RestoreCutOffError(self._doing, f"{why} after {self._sent} bytes")
