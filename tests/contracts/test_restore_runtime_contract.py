@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from msgspec.structs import replace
+from tests.contracts.kubernetes_runtime import node_of_runs
 from tests.contracts.restore_runtimes import CLUSTER, KEY, NAME, RUN, SAFETY, RestoreStage, stage
 
 from bao_backup.core.errors import InternalError
@@ -14,7 +15,7 @@ from bao_backup.core.restore_spec import RestorePhase, RestoreStatus
 from bao_backup.core.restoring import DiscardRun, ObservedRestore, RestoreVersions, StartRestore
 from bao_backup.core.status import BackupStatus, Condition, OperationLock
 
-__all__ = ["stage"]
+__all__ = ["node_of_runs", "stage"]
 NOW = datetime(2026, 11, 22, 2, 0, 5, tzinfo=UTC)
 START = StartRestore(name=RUN)
 STATUS = RestoreStatus(
@@ -93,10 +94,11 @@ def test_fresh(stage: RestoreStage) -> None:
 
 def test_a_wrong_document(stage: RestoreStage) -> None:
     """It is observed with what is wrong with it, and is an unfinished restore of its cluster all the same."""
-    uid = stage.ask("wrong", overrideOperationLock=True)
+    # An API server refuses most of them, but knows nothing of what is in a jobTemplate.
+    uid = stage.ask("wrong", jobTemplate={"env": [{"name": ""}]})
     observed = see(stage, uid)
     assert observed.document is None
-    assert [problem.path for problem in observed.problems] == ["spec.overrideOperationLock"]
+    assert [problem.path for problem in observed.problems] == ["spec.jobTemplate.env[0].name"]
     assert observed.cluster is not None
     assert {restore.name for restore in observed.cluster.restores or ()} == {NAME, "wrong"}
 
@@ -323,6 +325,11 @@ def test_the_same_name_again(stage: RestoreStage, *, forgotten: bool) -> None:
         run = see(stage, uid).run
         assert run is not None, "a restore's own run is not discarded"
         assert run.state is RunState.UNFINISHED
+    stage.end(well=True)
+    stage.do(stage.runtime.discard(uid, DiscardRun(name=RUN)))
+    run = see(stage, uid).run
+    assert run is not None
+    assert run.state is RunState.FINISHED
 
 
 # --- events ------------------------------------------------------------------------------------
