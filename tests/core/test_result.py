@@ -8,21 +8,25 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.core.test_receipt import KEY, genuine
 
 from bao_backup.core.errors import (
     BaoBackupError,
     DeadlineError,
     LoginError,
+    RestoreUnknownError,
     SnapshotCutOffError,
     StorageDeniedError,
     one_line,
 )
-from bao_backup.core.model import Outcome, Result, RetentionOutcome, Trigger, VerifyLevel
-from bao_backup.core.result import LARGEST_RESULT, decode_result, encode_result, failed, succeeded
+from bao_backup.core.model import Leader, Outcome, Result, RetentionOutcome, Trigger, VerifyLevel
+from bao_backup.core.restore_outcome import Restored
+from bao_backup.core.result import LARGEST_RESULT, decode_result, encode_result, failed, restored, succeeded
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+SAFETY_KEY = "default/prod/pre-restore-2026-11-22T12-00-00Z-0123abcd.snap"
 # All that Python calls a text: control characters, half characters, emoji.
 long_texts = st.builds(
     lambda text, times: text * times, st.text(st.characters(), max_size=12), st.integers(1, 700)
@@ -68,6 +72,7 @@ def test_a_result_fits_and_tells_what_decides(result: Result) -> None:
         assert getattr(read, field) == getattr(result, field)
     assert (read.raft_index, read.raft_term) == (result.raft_index, result.raft_term)
     assert read.key in (result.key, ""), "a part of a key would be another key"
+    assert read.safety_key in (result.safety_key, "")
     assert (read.retention is None) == (result.retention is None)
     if read.retention is not None and result.retention is not None:
         assert read.retention.kept == result.retention.kept
@@ -129,6 +134,54 @@ def test_a_failure_tells_what_the_error_is(error: BaoBackupError) -> None:
     assert result.message == one_line(error.message)
     assert (result.outcome, result.succeeded, result.tries) == (Outcome.FAILED, False, 2)
     assert result.warnings == ("left over",)
+
+
+def done(**changes: object) -> Restored:
+    """A restore as most are."""
+    restored_ = Restored(
+        namespace="default",
+        name="prod",
+        key=KEY,
+        size=12_713,
+        sha256="ab" * 32,
+        raft_index=70,
+        raft_term=3,
+        leader=Leader(address="https://a:8200", version="2.4.4"),
+        started=NOON,
+        finished=NOON + MINUTE,
+        safety_key=SAFETY_KEY,
+        next_steps=("log in anew",),
+        warnings=("a standby is away",),
+    )
+    return replace(restored_, **changes)
+
+
+def test_a_restore_tells_what_is_there_now_and_the_way_back() -> None:
+    """Sizes and Raft position are the snapshot's; the message says what to do next."""
+    result = restored(done())
+    assert (result.outcome, result.reason, result.exit_code) == (Outcome.SUCCEEDED, "RestoreSucceeded", 0)
+    assert (result.key, result.size, result.sha256) == (KEY, 12_713, "ab" * 32)
+    assert (result.raft_index, result.raft_term, result.server_version) == (70, 3, "2.4.4")
+    assert (result.started, result.finished) == (NOON, NOON + MINUTE)
+    assert (result.safety_key, result.warnings) == (SAFETY_KEY, ("a standby is away",))
+    assert result.message == f"{KEY} is restored to default/prod; log in anew"
+    assert decode_result(encode_result(result)) == result
+
+
+def test_a_restore_that_fails_still_tells_the_way_back() -> None:
+    """Above all then."""
+    error = RestoreUnknownError("restore", "the server's answer was lost")
+    result = failed(error, started=NOON, finished=NOON, key=KEY, safety_key=SAFETY_KEY)
+    assert (result.exit_code, result.reason, result.safety_key) == (9, "RestoreUnknown", SAFETY_KEY)
+    assert b'"safetyKey":"default/prod/pre-restore-' in encode_result(result)
+
+
+def test_of_two_keys_that_do_not_both_fit_the_way_back_stays() -> None:
+    """The other one is in the document, or was typed."""
+    long = '"' * 1024
+    read = decode_result(encode_result(restored(done(key=long, safety_key=long, next_steps=("x" * 9000,)))))
+    assert read is not None
+    assert (read.key, read.safety_key) == ("", long)
 
 
 JUNK: dict[str, bytes] = {
