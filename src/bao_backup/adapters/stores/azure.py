@@ -6,13 +6,14 @@ import os
 import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import quote
 
 from obstore.store import AzureStore
 
 from bao_backup.adapters.stores.azure_identity import Account, AccountKey, SharedAccess, choose_account
-from bao_backup.adapters.stores.azure_login import Granted, Login, authorized
+from bao_backup.adapters.stores.azure_login import Asked, Granted, Login, authorized
 from bao_backup.adapters.stores.cloud import CloudStore, Place
 from bao_backup.adapters.stores.connecting import (
     NOBODY,
@@ -23,14 +24,22 @@ from bao_backup.adapters.stores.connecting import (
     trusting,
 )
 from bao_backup.adapters.stores.failures import Translator
-from bao_backup.adapters.stores.plain_http import ask
+from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.retries import patiently
 from bao_backup.adapters.stores.traits import AZURE
-from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
+from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError, StorageError
+from bao_backup.core.model import Stored
 from bao_backup.core.storage import StoreSettings, check_kept
+from bao_backup.core.store_options import LockMode
 
 #: The library would encrypt with it, and nobody could read the backups without.
 INTERFERING = ("AZURE_ENCRYPTION_KEY",)
+#: Azure's words for them.
+LOCK_MODES = {LockMode.GOVERNANCE: "Unlocked", LockMode.COMPLIANCE: "Locked"}
+_LOCK_HINT = (
+    "objectLock needs a container with version-level immutability, and the role Storage Blob Data Owner "
+    "(the right i of a SAS)"
+)
 
 
 class Requests(NamedTuple):
@@ -78,7 +87,7 @@ def open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> Cloud
         credentials.get("caCert", ""), "read caCert beside the storage credentials"
     )
     translator = Translator(location)
-    login = Login(_fetching(account, location, authorities, translator), translator)
+    login = Login(_fetching(account, location, authorities, translator, settings.proxy), translator)
     with translator.doing("open"):
         store = AzureStore(
             settings.bucket,
@@ -94,13 +103,21 @@ def open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> Cloud
             # Given this way, no credential of the environment gets mixed in.
             credential_provider=login,
         )
-    # What is left of a killed upload nobody can list apart or remove; after a week Azure does.
-    place = Place(store, location, translator, lambda _prefix: 0, lambda key: check_kept(key, AZURE.refuses))
-    return AzureContainer(place, Requests(account, settings.bucket, login, translator, settings, authorities))
+    requests = Requests(account, settings.bucket, login, translator, settings, authorities)
+    place = Place(
+        store,
+        location,
+        translator,
+        # What is left of a killed upload nobody can list apart or remove; after a week Azure does.
+        sweep=lambda _prefix: 0,
+        check=lambda key: check_kept(key, AZURE.refuses),
+        lock=partial(_lock, requests) if settings.lock_mode else None,
+    )
+    return AzureContainer(place, requests)
 
 
 def _fetching(
-    account: Account, location: str, authorities: str, translator: Translator
+    account: Account, location: str, authorities: str, translator: Translator, proxy: str
 ) -> Callable[[], Granted]:
     """What gives the access; nothing is asked yet."""
     identity = account.identity
@@ -111,19 +128,62 @@ def _fetching(
     from bao_backup.adapters.stores.azure_services import fetch  # noqa: PLC0415
 
     # Who gives tokens is another than the store: an unverified store makes no unverified token service.
-    asking = Asking(f"log in to {location}", lambda: trusting(authorities, unverified=False), translator)
+    asking = Asking(
+        f"log in to {location}", lambda: trusting(authorities, unverified=False), translator, proxy
+    )
     return lambda: fetch(identity, asking)
 
 
 def _delete(requests: Requests, key: str) -> None:
-    settings, doing = requests.settings, requests.translator.named("delete", key)
-    url = f"{requests.account.url}/{requests.container}/{quote(key, safe='/-_.~')}"
+    answer = _ask(requests, "delete", key, Asked("DELETE", _url(requests, key)))
+    if answer.status >= 300:
+        raise requests.translator.answered(answer.status, answer.text, "delete", key, answer.headers)
+
+
+def _lock(requests: Requests, stored: Stored, until: datetime) -> datetime:
+    """Lock this version of the blob, and see that the service says so.
+
+    Source: Azure Storage REST API Reference, "Set Blob Immutability Policy".
+    """
+    mode = requests.settings.lock_mode
+    asked = Asked(
+        "PUT",
+        _url(requests, stored.key),
+        {"comp": "immutabilityPolicies", **({"versionid": stored.version} if stored.version else {})},
+        {
+            "x-ms-immutability-policy-mode": LOCK_MODES[mode] if mode else "",
+            "x-ms-immutability-policy-until-date": f"{until:%a, %d %b %Y %H:%M:%S} GMT",
+        },
+    )
+
+    def attempt() -> None:
+        answer = _ask(requests, "lock", stored.key, asked)
+        if answer.status >= 300:
+            error = requests.translator.answered(
+                answer.status, answer.text, "lock", stored.key, answer.headers
+            )
+            raise type(error)(error.doing, error.why, hint=_LOCK_HINT, details=error.details)
+        if not answer.headers.get("x-ms-immutability-policy-until-date"):
+            doing = requests.translator.named("lock", stored.key)
+            raise StorageError(doing, "the store did not lock it", hint=_LOCK_HINT)
+
+    patiently(attempt, requests.settings)
+    return until
+
+
+def _url(requests: Requests, key: str) -> str:
+    return f"{requests.account.url}/{requests.container}/{quote(key, safe='/-_.~')}"
+
+
+def _ask(requests: Requests, verb: str, key: str, asked: Asked) -> Answer:
+    settings = requests.settings
     granted = requests.login.current()
-    url, headers = authorized(granted.access, requests.account.name, "DELETE", url, datetime.now(UTC))
+    url, headers = authorized(granted.access, requests.account.name, asked, datetime.now(UTC))
     context = None
     if url.startswith("https:"):
         context = trusting(requests.authorities, unverified=settings.insecure_skip_verify)
-    request = urllib.request.Request(url, method="DELETE", headers=dict(headers))  # noqa: S310 - checked
-    answer = ask(request, doing, settings.request_timeout, context)
-    if answer.status >= 300:
-        raise requests.translator.answered(answer.status, answer.text, "delete", key, answer.headers)
+    request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+        url, data=b"" if asked.method == "PUT" else None, method=asked.method, headers=dict(headers)
+    )
+    doing = requests.translator.named(verb, key)
+    return ask(request, doing, settings.request_timeout, context, proxy=settings.proxy)

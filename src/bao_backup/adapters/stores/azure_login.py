@@ -9,8 +9,9 @@ import base64
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from bao_backup.adapters.stores.azure_identity import AccountKey, SharedAccess
 from bao_backup.adapters.stores.login import Renewed
@@ -56,18 +57,38 @@ class Login(Renewed[Granted]):
                 return {"token": token, "expires_at": granted.expires}
 
 
+class Asked(NamedTuple):
+    """A request to authorize, without a body; the URL is escaped and has no query."""
+
+    method: str
+    url: str
+    #: Names and values as they are.
+    query: Mapping[str, str] = MappingProxyType({})
+    #: By their names in lower case, all of which begin with x-ms-.
+    headers: Mapping[str, str] = MappingProxyType({})
+
+
 def authorized(
-    access: AccountKey | SharedAccess | Bearer, account: str, method: str, url: str, moment: datetime
+    access: AccountKey | SharedAccess | Bearer, account: str, asked: Asked, moment: datetime
 ) -> tuple[str, Mapping[str, str]]:
-    """The URL and headers of a request without a body; `url` is escaped and has no query."""
-    headers = {"x-ms-date": moment.strftime("%a, %d %b %Y %H:%M:%S GMT"), "x-ms-version": VERSION}
+    """The URL with its query, and the headers, of a request."""
+    # A request that writes has a type, even without a body: the client would invent one.
+    kind = "" if asked.method == "DELETE" else "application/octet-stream"
+    given = {"x-ms-date": f"{moment:%a, %d %b %Y %H:%M:%S} GMT", "x-ms-version": VERSION, **asked.headers}
+    headers = {name: given[name] for name in sorted(given)}
+    query = urlencode(asked.query, quote_via=quote)
+    typed = {**headers, "Content-Type": kind} if kind else headers
     match access:
         case SharedAccess(token):
-            return f"{url}?{token}", headers
+            return f"{asked.url}?{'&'.join(part for part in (query, token) if part)}", typed
         case Bearer(token):
-            return url, {**headers, "Authorization": f"Bearer {token}"}
+            typed = {**typed, "Authorization": f"Bearer {token}"}
         case AccountKey(key):
             lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-            text = f"{method}{chr(10) * 12}{lines}/{account}{urlsplit(url).path}"
+            resource = f"/{account}{urlsplit(asked.url).path}" + "".join(
+                f"\n{name}:{asked.query[name]}" for name in sorted(asked.query)
+            )
+            text = f"{asked.method}\n\n\n\n\n{kind}\n\n\n\n\n\n\n{lines}{resource}"
             signature = base64.b64encode(hmac.digest(base64.b64decode(key), text.encode(), "sha256"))
-            return url, {**headers, "Authorization": f"SharedKey {account}:{signature.decode()}"}
+            typed = {**typed, "Authorization": f"SharedKey {account}:{signature.decode()}"}
+    return (f"{asked.url}?{query}" if query else asked.url), typed
