@@ -55,6 +55,12 @@ class ApiInMemory:
         """Delete an object; no error when there is none."""
         self._objects.pop(_place(kind, namespace, name), None)
 
+    def all(self, kind: Kind) -> list[Json]:
+        """All objects of a kind."""
+        group, plural = _place(kind, "", "").group, kind[1]
+        found = self._objects.items()
+        return [body for place, body in found if (place.group, place.resource) == (group, plural)]
+
     def find(self, kind: Kind, namespace: str, name: str) -> Json | None:
         """An object; None when there is none."""
         return self._objects.get(_place(kind, namespace, name))
@@ -86,7 +92,16 @@ class ApiInMemory:
         known = self._objects.get(place)
         if known is None:
             return 404, failure(404, "", f'{place.resource} "{place.name}" not found')
+        if request.method == "DELETE":
+            return self._delete(place, known, request)
         return (200, known) if request.method == "GET" else self._change(place, known, request)
+
+    def _delete(self, place: Place, known: Json, request: ApiRequest) -> Answer:
+        wanted = request.json().get("preconditions", {}).get("uid")
+        if wanted not in (None, known["metadata"]["uid"]):
+            return 409, failure(409, "Conflict", "the precondition failed: another uid")
+        del self._objects[place]
+        return 200, {"kind": "Status", "status": "Success"}
 
     def _create(self, place: Place, body: Json) -> Answer:
         metadata = body["metadata"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
+from tests.contracts.kubernetes_restores import on_api_in_memory, on_kubernetes
 from tests.core.documents import document, restore_document
 
 from bao_backup.adapters.memory_runtime import MemoryRestores, MemoryRuntime
@@ -139,7 +140,7 @@ def in_memory(_: pytest.FixtureRequest, _folder: Path) -> Iterator[RestoreStage]
 
 
 #: Each gives a stage, from the test's request and a folder of its own.
-RUNTIMES = [in_memory]
+RUNTIMES = [in_memory, on_api_in_memory, pytest.param(on_kubernetes, marks=pytest.mark.servers)]
 
 
 @pytest.fixture(params=RUNTIMES, ids=lambda runtime: runtime.__name__)

@@ -94,11 +94,12 @@ def test_fresh(stage: RestoreStage) -> None:
 
 def test_a_wrong_document(stage: RestoreStage) -> None:
     """It is observed with what is wrong with it, and is an unfinished restore of its cluster all the same."""
-    # An API server refuses most of them, but knows nothing of what is in a jobTemplate.
-    uid = stage.ask("wrong", jobTemplate={"env": [{"name": ""}]})
+    # An API server refuses most of them, but knows no port from another number.
+    source = {"latest": True, "target": {"bucket": "backups", "endpoint": "https://s3.example:99999"}}
+    uid = stage.ask("wrong", source=source)
     observed = see(stage, uid)
     assert observed.document is None
-    assert [problem.path for problem in observed.problems] == ["spec.jobTemplate.env[0].name"]
+    assert [problem.path for problem in observed.problems] == ["spec.source.target.endpoint"]
     assert observed.cluster is not None
     assert {restore.name for restore in observed.cluster.restores or ()} == {NAME, "wrong"}
 

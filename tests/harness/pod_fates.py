@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bao_backup.adapters.kubernetes.names import BACKUP_TYPE, KEY
+from bao_backup.adapters.kubernetes.names import BACKUP_TYPE, COMPONENT, KEY, RESTORE_COMPONENT
 from bao_backup.core.model import Outcome, Result, RetentionOutcome, Trigger, VerifyLevel
 from bao_backup.core.result import encode_result
 
@@ -19,8 +19,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Succeeds:
-    """It ends well, with the result of a proven backup at the key that the Job names."""
+    """It ends well, with the result of a proven backup at the key that the Job names, or of a restore."""
 
+    #: Of a restore: the key of its source where the Job names none, and of what was there before.
+    key: str = ""
+    safety_key: str = ""
+    size: int = SIZE
     retention: RetentionOutcome | None = None
     #: Seconds in which it is seen running.
     after: float = 0.0
@@ -129,14 +133,16 @@ def pulling_failed(pod: Mapping[str, Any], node: str, at: datetime) -> Json:
 
 
 def _success(pod: Mapping[str, Any], fate: Succeeds, started: datetime, finished: datetime) -> Result:
-    key = _key(pod)
+    key = _key(pod) or fate.key
+    restored = pod["metadata"]["labels"][COMPONENT] == RESTORE_COMPONENT
     return Result(
         outcome=Outcome.SUCCEEDED,
-        reason="BackupSucceeded",
-        message=f"{key} is stored and proven",
+        reason="RestoreSucceeded" if restored else "BackupSucceeded",
+        message=f"{key} is restored" if restored else f"{key} is stored and proven",
         exit_code=0,
         key=key,
-        size=SIZE,
+        safety_key=fate.safety_key,
+        size=fate.size,
         sha256=SHA256,
         started=started,
         finished=finished,
@@ -190,12 +196,11 @@ def _status(pod: Mapping[str, Any], phase: str, state: Json, started: datetime, 
 
 
 def _key(pod: Mapping[str, Any]) -> str:
-    key: str = pod["metadata"]["annotations"][KEY]
-    return key
+    return str(pod["metadata"].get("annotations", {}).get(KEY, ""))
 
 
 def _trigger(pod: Mapping[str, Any]) -> Trigger:
-    return _TRIGGERS[pod["metadata"]["labels"][BACKUP_TYPE]]
+    return _TRIGGERS[pod["metadata"]["labels"].get(BACKUP_TYPE, "scheduled")]
 
 
 def _moment(moment: datetime) -> str:

@@ -21,9 +21,9 @@ from tests.harness.errors import HarnessError
 from tests.harness.loop_thread import LoopThread
 from tests.harness.pod_fates import Fate, Hangs, NeverStarts, Succeeds
 
-from bao_backup.adapters.kubernetes.names import CLUSTER, COMPONENT, MANAGED_BY, OURS
+from bao_backup.adapters.kubernetes.names import CLUSTER, MANAGED_BY, OURS
 
-SELECTOR = f"{COMPONENT}=backup,{MANAGED_BY}={OURS}"
+SELECTOR = f"{MANAGED_BY}={OURS}"
 #: Seconds between signs of life; a node that gives none for 12 s is lost to the controller manager.
 BEAT_EVERY = 2.0
 PAUSE = 0.2

@@ -106,6 +106,7 @@ class Runs:
         with suppress(KubernetesMissingError, KubernetesConflictError):
             await self._api.delete(JOBS, metadata["namespace"], metadata["name"], metadata["uid"])
         self._ended.pop(metadata["uid"], None)
+        self._known.drop_job(job)
 
     async def read_again(self, job: Json) -> None:
         """No event of it may have come, or none comes at all."""
