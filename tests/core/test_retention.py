@@ -155,6 +155,13 @@ TABLE = """
 ## A class that nobody knows stays | max_count=1 pre_upgrade.max_count=1
 + 1h                   : newest good backup, within the newest 1
 + 900h by-hand         : the policy does not name the by-hand class
+
+## What was there before a restore stays, and takes nobody's place | max_count=1 pre_upgrade.max_count=1
++ 1h pre-restore       : the policy does not name the pre-restore class
++ 2h                   : newest good backup, within the newest 1
++ 3h pre-upgrade       : newest good backup, within the newest 1
+- 4h                   : not among the newest 1
++ 900h pre-restore     : the policy does not name the pre-restore class
 """
 
 
@@ -193,7 +200,7 @@ def read_backup(text: str, number: int) -> Backup:
     taken = read_time(when)
     proven = "unproven" not in words
     stored = words[words.index("unproven") + 1 :] if not proven else []
-    kind = next((word for word in words if word in {"pre-upgrade", "by-hand"}), "")
+    kind = next((word for word in words if word in {"pre-upgrade", "pre-restore", "by-hand"}), "")
     return Backup(
         key=backup_key("ns/c", taken, f"{number:08x}", kind),
         taken=taken,

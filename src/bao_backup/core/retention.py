@@ -12,7 +12,7 @@ The rules, in this order, for each class of backups by itself (the ordinary ones
    was stored), and never while fewer than `min_keep` proven ones exist.
 4. One that is dated in the future is kept and not counted: a clock that was wrong once must not
    push out the backups of today.
-5. A class that the policy does not name is neither counted nor dropped.
+5. A class that the policy does not name is neither counted nor dropped; none can name `pre-restore`.
 
 Hours, days, ISO weeks, months and years are those of UTC. A name that is not ours is never here.
 """
