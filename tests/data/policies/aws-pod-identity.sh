@@ -108,7 +108,8 @@ bao auth enable -path=kubernetes kubernetes
 bao write auth/kubernetes/config kubernetes_host=https://kubernetes.default.svc
 
 # 3. The role: for this ServiceAccount, and for nobody else. The server asks the API server about
-#    each token, so its own ServiceAccount needs the ClusterRole system:auth-delegator.
+#    each token, so its own ServiceAccount needs the ClusterRole system:auth-delegator; one that
+#    runs outside of Kubernetes needs kubernetes_ca_cert and token_reviewer_jwt in its config.
 bao write auth/kubernetes/role/r audience=openbao-internal \
   bound_service_account_names=prod-backup-serviceaccount bound_service_account_namespaces=openbao \
   token_policies=bao-backup token_no_default_policy=true token_ttl=240m token_max_ttl=240m

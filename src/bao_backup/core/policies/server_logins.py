@@ -57,7 +57,8 @@ def _kubernetes(asked: Asked, auth: BaoAuth, policy: str) -> tuple[Step, ...]:
     )
     why = (
         "The role: for this ServiceAccount, and for nobody else. The server asks the API server about each "
-        "token, so its own ServiceAccount needs the ClusterRole system:auth-delegator."
+        "token, so its own ServiceAccount needs the ClusterRole system:auth-delegator; one that runs outside "
+        "of Kubernetes needs kubernetes_ca_cert and token_reviewer_jwt in its config."
     )
     return _mount(auth, config), Step(why=why, commands=(role,))
 
