@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from tests.core.restore_world import BACK, CLUSTER, MINUTE, NOON, SECOND, RestoreWorld
 
+from bao_backup.core import restore_preflight as restore_preflight_module
 from bao_backup.core.model import Trigger
 from bao_backup.core.observed import Run, RunState, StartRun
 from bao_backup.core.preflight import Blocked
 from bao_backup.core.restore import step_restore
-from bao_backup.core.restore_preflight import restore_preflight
+from bao_backup.core.restore_preflight import LOCKED, restore_preflight
 from bao_backup.core.restore_spec import RestorePhase
 from bao_backup.core.status import OperationLock
 
+PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 UPGRADE = OperationLock(operation="Upgrade", holder="openbaocluster/upgrade")
 FORCE = {"spec.force": True, "spec.overrideOperationLock": True}
 A_BACKUP = StartRun(
@@ -90,6 +94,16 @@ def test_waiting(case: str) -> None:
     world.settle()
     assert (world.names, world.holder) == (["restore-back"], "openbaorestore/back")
     assert world.status().reason == ""
+
+
+def test_each_reason_is_explained() -> None:
+    """On the page of errors, in the section of restores."""
+    section = PAGE.read_text().partition("## A restore's status")[2]
+    told = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
+    source = Path(str(restore_preflight_module.__file__)).read_text()
+    reasons = set(re.findall(r'reason="(\w+)"', source)) | {LOCKED}
+    assert len(reasons) > 9
+    assert reasons <= told
 
 
 def test_what_it_waits_for_may_go_on() -> None:
