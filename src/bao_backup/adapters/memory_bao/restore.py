@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from bao_backup.adapters.memory_bao.cluster import MemoryCluster
 from bao_backup.adapters.memory_bao.fault import BaoFault, happen
-from bao_backup.core.errors import RestoreUnknownError
+from bao_backup.core.archive import ArchiveReader
+from bao_backup.core.errors import ArchiveError, RestoreUnknownError
 from bao_backup.core.restore_errors import RestoreCutOffError, RestoreRefusedError
 
 
@@ -76,6 +77,13 @@ class MemoryRestore:
             raise self._unknown("the connection ended")
         if self._cluster.refuses:
             raise RestoreRefusedError(self._doing, f"it answers {self._cluster.refuses}")
+        try:
+            reader = ArchiveReader()
+            reader.feed(bytes(self._sent))
+            reader.finish()
+        except ArchiveError as error:
+            why = f"it answers 500, failed to read snapshot file: {error.why}"
+            raise RestoreRefusedError(self._doing, why) from error
         if self._cluster.keys_differ and not self._force:
             words = (
                 "could not verify hash file, possibly the snapshot is using a different set of unseal keys"
