@@ -113,7 +113,7 @@ def test_a_configuration_of_the_environment_gives_way(
     [
         ("list --config c.yaml --target file:///x", "both --config and --target say where they are"),
         ("list --config c.yaml --credentials x", "--credentials is for --target alone"),
-        ("list --target s3://b --credentials nowhere", "read the credentials in nowhere: no such file"),
+        ("list --target s3://b --credentials nowhere", "nowhere: no such file"),
         ("list --target s3://me:hidden@b", "a user name or a password"),
         ("list --target file:///x --all-clusters --cluster a", "--cluster names one"),
         ("list --target file:///x --latest --state unproven", "--latest is the newest proven one"),

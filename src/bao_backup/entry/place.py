@@ -13,6 +13,7 @@ from bao_backup.core.model import Backup
 from bao_backup.core.naming import ClusterBackups, catalogue, catalogue_of_all, cluster_prefix
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.settings import RunSettings
+from bao_backup.core.storage import StoreSettings
 from bao_backup.core.target_url import parse_target_url
 from bao_backup.entry.source import Source, load_settings, load_settings_of_all
 from bao_backup.entry.wiring import store_of
@@ -28,6 +29,9 @@ class OpenTarget:
 
     store: Store
     path_prefix: str
+    #: What the store was opened with; an empty folder: the environment's credentials.
+    settings: StoreSettings
+    credentials_folder: str
 
     @property
     def location(self) -> str:
@@ -43,8 +47,7 @@ class OpenTarget:
 class Place:
     """One cluster's backups in an open target."""
 
-    store: Store
-    path_prefix: str
+    target: OpenTarget
     namespace: str
     name: str
     #: What its document says; None where there is no document, or no policy in it.
@@ -53,9 +56,14 @@ class Place:
     listed: tuple[Backup, ...] | None = None
 
     @property
+    def store(self) -> Store:
+        """The open store."""
+        return self.target.store
+
+    @property
     def prefix(self) -> str:
         """The folder of the backups in the store."""
-        return cluster_prefix(self.path_prefix, self.namespace, self.name)
+        return cluster_prefix(self.target.path_prefix, self.namespace, self.name)
 
     def backups(self) -> tuple[Backup, ...]:
         """The cluster's backups, newest first, from one LIST."""
@@ -76,8 +84,7 @@ def open_place(source: Source) -> Place:
     _check(source)
     if source.target is None:
         settings = load_settings(source.config, source.cluster, source.secrets)
-        store = store_of(settings)
-        return Place(store, settings.path_prefix, settings.namespace, settings.name, settings.retention)
+        return Place(_opened(settings), settings.namespace, settings.name, settings.retention)
     target = open_target(source)
     if source.cluster:
         return _named(target, source.cluster)
@@ -90,7 +97,7 @@ def open_place(source: Source) -> Place:
         why, hint = _what_is_there(target, found)
         raise ConfigurationError(f"choose a cluster of {target.location}", why, hint=hint)
     (one,) = here
-    return Place(target.store, target.path_prefix, one.namespace, one.cluster, listed=one.backups)
+    return Place(target, one.namespace, one.cluster, listed=one.backups)
 
 
 def open_target(source: Source) -> OpenTarget:
@@ -101,16 +108,21 @@ def open_target(source: Source) -> OpenTarget:
     """
     _check(source)
     if source.target is None:
-        settings = _settings_of_target(source)
-        return OpenTarget(store_of(settings), settings.path_prefix.strip("/"))
+        return _opened(_settings_of_target(source))
     url = parse_target_url(source.target)
-    credentials = os.environ if source.credentials is None else read_secret_folder(str(source.credentials))
-    return OpenTarget(open_store(url.store, credentials), url.path_prefix)
+    folder = "" if source.credentials is None else str(source.credentials.absolute())
+    credentials = read_secret_folder(folder) if folder else os.environ
+    return OpenTarget(open_store(url.store, credentials), url.path_prefix, url.store, folder)
+
+
+def _opened(settings: RunSettings) -> OpenTarget:
+    path_prefix = settings.path_prefix.strip("/")
+    return OpenTarget(store_of(settings), path_prefix, settings.store, settings.credentials_folder)
 
 
 def _check(source: Source) -> None:
     doing = "find the backups"
-    if source.target is not None and source.config is not None:
+    if source.target is not None and source.config is not None and source.config_by_hand:
         why = "both --config and --target say where they are"
         raise ConfigurationError(doing, why, hint="leave one of them out")
     if source.target is None and source.credentials is not None:
@@ -140,7 +152,7 @@ def _place_of(settings: RunSettings) -> tuple[str, ...]:
 def _named(target: OpenTarget, cluster: str) -> Place:
     """A name that was mistyped must not look like a cluster without backups."""
     namespace, _, name = cluster.rpartition("/")
-    place = Place(target.store, target.path_prefix, namespace or "default", name)
+    place = Place(target, namespace or "default", name)
     listed = place.backups()
     if not listed:
         doing = f"find the cluster {place.namespace}/{name} in {target.location}"

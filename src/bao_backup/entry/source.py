@@ -72,20 +72,25 @@ class Source:
     target: str | None = None
     #: The folder of the target's credentials; None: the environment's own.
     credentials: Path | None = None
+    #: Whether the configuration is one of the command line, not of a variable that is always set.
+    config_by_hand: bool = False
+
+    def of_target(self) -> Source:
+        """The same without the configuration: for a command that needs that one for something else."""
+        return dataclasses.replace(self, config=None)
 
 
 def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--config, --target, --credentials, --cluster, --secrets and --verbose, as the one argument `source`.
-
-    A configuration that only the environment names gives way to --target.
-    """
+    """--config, --target, --credentials, --cluster, --secrets and --verbose, as the one argument `source`."""
 
     @functools.wraps(command)
     def with_source(**options: Any) -> Any:
-        source = Source(**{field.name: options.pop(field.name) for field in dataclasses.fields(Source)})
         given_as = click.get_current_context().get_parameter_source("config")
-        if source.target is not None and given_as is not ParameterSource.COMMANDLINE:
-            source = dataclasses.replace(source, config=None)
+        names = ("config", "cluster", "secrets", "target", "credentials")
+        source = Source(
+            **{name: options.pop(name) for name in names},
+            config_by_hand=given_as is ParameterSource.COMMANDLINE,
+        )
         return command(source=source, **options)
 
     target = click.option(
