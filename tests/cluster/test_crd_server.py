@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.crd_server import DEFINITIONS, Server, with_our_crds
+from tests.cluster.crd_server import DEFINITIONS, Server, collection, with_our_crds
 from tests.core.documents import document, restore_document
 from tests.core.restore_cases import RESTORE_NUMBERS, RIGHT_RESTORES, WRONG_RESTORES
 from tests.core.spec_cases import NUMBERS, RIGHT, WRONG, with_service
 from tests.harness.control_plane import ControlPlane
+from tests.harness.errors import HarnessError
 from tests.harness.process import wait_until
 
 from bao_backup.adapters.documents import read_documents
@@ -117,6 +119,38 @@ def test_the_message_says_what_is_expected(server: Server) -> None:
     assert "there is no d or w" in told["spec.backup.retention.maxAge"]
     between = server.wrong_fields(document({"spec.backup.target.gcs": {}}))
     assert between == {"spec.backup.target.gcs": "Invalid value: expected only with provider gcs"}
+
+
+# --- restores never change ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": {"latest": None, "key": "a/b.snap"}},
+        {"force": True},
+        {"safetyBackup": False},
+        {"jobTemplate": {"labels": {"a": "c"}}},
+        {"cluster": "another"},
+    ],
+    ids=str,
+)
+def test_a_restore_that_is_there_never_changes(server: Server, change: dict[str, Any]) -> None:
+    """What it asks for is what was asked for; its labels and its status may change."""
+    what = restore_document({"spec.jobTemplate": {"labels": {"a": "b"}}, "metadata.namespace": "default"})
+    path = f"{collection(what)}/{what['metadata']['name']}"
+    answer = server.create(what, keep=True)
+    assert answer.status == 201, answer.body
+    try:
+        merge = ("patch", "openbaorestores", what["metadata"]["name"], "--type=merge", "-p")
+        with pytest.raises(HarnessError, match="make another one"):
+            server.plane.kubectl(*merge, json.dumps({"spec": change}))
+        server.plane.kubectl(*merge, json.dumps({"metadata": {"labels": {"team": "a"}}}))
+        status = {"status": {"phase": "Completed"}}
+        server.plane.kubectl(*merge, json.dumps(status), "--subresource=status")
+        assert server.plane.request("GET", path).json()["status"]["phase"] == "Completed"
+    finally:
+        server.plane.request("DELETE", path)
 
 
 # --- right documents ---------------------------------------------------------------------------

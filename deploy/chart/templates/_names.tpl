@@ -50,9 +50,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - apiGroups: [openbao.org]
   resources: [openbaorestores]
   verbs: [get, list, watch]
+- apiGroups: [openbao.org]
+  resources: [openbaorestores/status]
+  verbs: [patch]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, patch]
+  verbs: [get, list, watch, create, patch, delete]
 # Why a run ended, or did not start.
 - apiGroups: [""]
   resources: [pods]
