@@ -9,11 +9,17 @@ from urllib.parse import quote
 
 import pytest
 from tests.entry.world import FIRST, Answer, finish, plain_environment, start
+from tests.harness.azurite import ACCOUNT, Azurite
+from tests.harness.azurite import KEY as AZURE_KEY
+from tests.harness.gcs import FakeGcs
+from tests.harness.gcs_identities import AccountKey
 from tests.harness.minio import ROOT, Minio
 from tests.harness.s3 import Keys
 from tests.servers.program import Witness
 
+from bao_backup.adapters.stores import open_store
 from bao_backup.core.naming import backup_key, receipt_key
+from bao_backup.core.storage import StoreSettings
 
 pytestmark = pytest.mark.servers
 
@@ -102,3 +108,35 @@ def test_what_may_not_be_deleted_stays_good(filled: Bucket, allowed: str) -> Non
     assert answer.complaint.startswith("bao-backup: StorageDenied: prune ")
     assert f"2 not deleted, the first: {filled.keys['a/x'][0]}: " in answer.complaint
     assert {key: filled.minio.root.get(filled.name, key) for key in filled.visible()} == before
+
+
+def test_azure_by_its_url(azurite: Azurite, container: str, tmp_path: Path) -> None:
+    """The account is in the URL, its key in a file."""
+    credentials = {"accountKey": AZURE_KEY}
+    settings = StoreSettings(provider="azure", account=ACCOUNT, bucket=container, endpoint=azurite.url)
+    url = f"azure://{container}/team%20a?account={ACCOUNT}&endpoint={azurite.url}"
+    assert_pruned(settings, credentials, url, tmp_path)
+
+
+def test_google_cloud_by_its_url(fake_gcs: FakeGcs, gcs_bucket: str, tmp_path: Path) -> None:
+    """A service account's key is a file beside it."""
+    credentials = {"credentials.json": AccountKey().file}
+    settings = StoreSettings(provider="gcs", bucket=gcs_bucket, endpoint=fake_gcs.url)
+    assert_pruned(settings, credentials, f"gs://{gcs_bucket}/team%20a?endpoint={fake_gcs.url}", tmp_path)
+
+
+def assert_pruned(settings: StoreSettings, credentials: dict[str, str], url: str, folder: Path) -> None:
+    """Three backups are listed by the URL, and two of them dropped."""
+    store = open_store(settings, credentials)
+    for day in range(3):
+        key = backup_key("team a/default/prod", FIRST + timedelta(days=day), f"{day:08x}")
+        store.create(key, b"a body")
+        store.create(receipt_key(key), b"{}")
+    for name, value in credentials.items():
+        (folder / name).write_text(value)
+    options = ("--target", url, "--credentials", str(folder))
+    listed = finish(start("list", "--all-clusters", *options, environment=plain_environment()))
+    assert (listed.code, len(listed.out.splitlines())) == (0, 4), listed.err
+    pruned = finish(start("prune", "--max-count", "1", *options, environment=plain_environment()))
+    assert (pruned.code, pruned.err) == (0, "1 kept, 2 dropped\n")
+    assert [stored.key for stored in store.list("")] == [key, receipt_key(key)]
