@@ -24,6 +24,18 @@ TABLE = """
 + 2026-01-01 unproven  : the policy has no rule
 + 1990-01-01           : the policy has no rule
 
+## What is locked stays until its lock ends | max_count=1 locked_for=48h
++ 1h                   : newest good backup, within the newest 1
++ 2h                   : locked until 2026-11-24 10:00:00 UTC, then: not among the newest 1
++ 47h                  : locked until 2026-11-22 13:00:00 UTC, then: not among the newest 1
+- 48h                  : not among the newest 1
+- 49h                  : not among the newest 1
+
+## A lock holds unproven ones by when they were stored | max_age=24h locked_for=48h
++ 1h                   : newest good backup, not older than 24h
++ 90h unproven 30h     : locked until 2026-11-23 06:00:00 UTC, then: unproven, and older than 24h
+- 90h unproven 48h     : unproven, and older than 24h
+
 ## minKeep alone is no rule | min_keep=3
 + 1h                   : the policy has no rule
 + 2026-01-01           : the policy has no rule
@@ -182,7 +194,9 @@ def read_policy(text: str) -> RetentionPolicy:
     for word in text.split():
         name, _, value = word.partition("=")
         fields = upgrade if name.startswith("pre_upgrade.") else ordinary
-        fields[name.removeprefix("pre_upgrade.")] = parse_go_duration(value) if "age" in name else int(value)
+        fields[name.removeprefix("pre_upgrade.")] = (
+            parse_go_duration(value) if name.endswith(("age", "for")) else int(value)
+        )
     named = ClassPolicy(**upgrade) if upgrade else None  # type: ignore[arg-type] # the table's own words
     return RetentionPolicy(pre_upgrade=named, **ordinary)  # type: ignore[arg-type] # the same
 

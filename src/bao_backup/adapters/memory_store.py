@@ -9,12 +9,15 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
+
+from msgspec.structs import replace
 
 from bao_backup.core.errors import ObjectChangedError, ObjectExistsError, ObjectNotFoundError, StorageError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import MIB, check_key, check_prefix
+from bao_backup.core.storage_errors import ObjectLockedError
 from bao_backup.ports import Store
 
 CHUNK = MIB
@@ -29,9 +32,14 @@ def _now() -> datetime:
 class MemoryStore:
     """A bucket in memory. Safe for use by several threads."""
 
-    def __init__(self, name: str = "bucket", now: Callable[[], datetime] = _now) -> None:
+    def __init__(
+        self, name: str = "bucket", now: Callable[[], datetime] = _now, locked_for: timedelta | None = None
+    ) -> None:
+        """`locked_for`: how long each object cannot be deleted."""
         self._name = name
         self._now = now
+        self._locked_for = locked_for
+        self._locked: dict[str, datetime] = {}
         self._lock = threading.Lock()
         self._objects: dict[str, tuple[Stored, bytes]] = {}
 
@@ -75,13 +83,20 @@ class MemoryStore:
         """Forget it."""
         check_key(key)
         with self._lock:
+            until = self._locked.get(key)
+            if until is not None and until > self._now():
+                raise ObjectLockedError(f"delete {self.location}/{key}", f"it is locked until {until}")
             self._objects.pop(key, None)
 
     def delete_many(self, keys: Sequence[str]) -> Mapping[str, StorageError]:
         """Forget them, one after the other."""
+        kept: dict[str, StorageError] = {}
         for key in keys:
-            self.delete(key)
-        return {}
+            try:
+                self.delete(key)
+            except StorageError as error:
+                kept[key] = error
+        return kept
 
     def sweep(self, prefix: str) -> int:
         """There is nothing to sweep: what was being written ended with its program."""
@@ -106,7 +121,10 @@ class MemoryStore:
         etag = hashlib.sha256(body).hexdigest()
         stored = Stored(key=key, size=len(body), modified=self._now(), etag=etag)
         self._objects[key] = (stored, body)
-        return stored
+        if self._locked_for is None:
+            return stored
+        self._locked[key] = stored.modified + self._locked_for
+        return replace(stored, locked_until=self._locked[key])
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from bao_backup.core.documents import Part, checked
 from bao_backup.core.duration import parse_go_duration
@@ -166,8 +167,10 @@ class Backup(Part, frozen=True, kw_only=True):
     @property
     def policy(self) -> RetentionPolicy | None:
         """The retention, under whichever of its names; None: everything is kept."""
-        retention = self.retention or self.retention_policy
-        return retention.policy() if retention else None
+        retention, lock = self.retention or self.retention_policy, self.target.object_lock
+        if retention is None:
+            return None
+        return replace(retention.policy(), locked_for=timedelta(days=lock.days) if lock else None)
 
     @property
     def token_secret(self) -> str:

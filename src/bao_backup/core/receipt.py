@@ -6,6 +6,8 @@ does not know, and refuses a version that it does not know.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from bao_backup.core.errors import ReceiptVersionError, VerificationError
@@ -59,6 +61,8 @@ class Receipt(Value, frozen=True, kw_only=True, omit_defaults=False):
     members: dict[str, str]
     inventory: Inventory
     verification: Verification
+    #: Until when nobody may delete the object, where the target locks objects; the receipt is, too.
+    locked_until: Moment | None = None
     tool: str
 
 
@@ -97,6 +101,18 @@ def encode_receipt(receipt: Receipt) -> bytes:
 
 class _Version(msgspec.Struct):
     receipt: int
+
+
+class _Lock(msgspec.Struct, rename="camel"):
+    locked_until: Moment | None = None
+
+
+def locked_until(body: bytes) -> datetime | None:
+    """Until when the backup of this receipt is locked; None: not at all, or nobody can read it."""
+    try:
+        return msgspec.json.decode(body, type=_Lock).locked_until
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def decode_receipt(body: bytes, key: str) -> Receipt:

@@ -67,6 +67,8 @@ class RetentionPolicy(ClassPolicy, frozen=True, kw_only=True):
 
     #: None: backups taken before upgrades are neither counted nor dropped.
     pre_upgrade: ClassPolicy | None = None
+    #: How long each backup is locked from the beginning of its upload; None: it is not.
+    locked_for: timedelta | None = None
 
 
 class Decision(Value, frozen=True, kw_only=True):
@@ -82,6 +84,8 @@ class Plan(Value, frozen=True, kw_only=True):
     """What becomes of every backup, newest first."""
 
     decisions: tuple[Decision, ...]
+    #: The time that it was made for; None: nobody looks at it.
+    made: datetime | None = None
 
     @property
     def kept(self) -> tuple[Decision, ...]:
@@ -104,8 +108,20 @@ def plan_retention(backups: Sequence[Backup], policy: RetentionPolicy, now: date
     for kind in sorted({backup.kind for backup in ordered}):
         of_kind = [backup for backup in ordered if backup.kind == kind]
         decisions += _plan_class(of_kind, classes.get(kind), now)
+    decisions = [_unless_locked(decision, policy.locked_for, now) for decision in decisions]
     decisions.sort(key=lambda decision: age_order(decision.backup), reverse=True)
-    return Plan(decisions=tuple(decisions))
+    return Plan(decisions=tuple(decisions), made=now)
+
+
+def _unless_locked(decision: Decision, locked_for: timedelta | None, now: datetime) -> Decision:
+    """Nobody may delete it yet, or only seemingly: what an S3 bucket hides, it still keeps.
+
+    A store's time of an object is never before the beginning of its upload, from which the lock counts.
+    """
+    until = None if locked_for is None else decision.backup.modified + locked_for
+    if decision.keep or until is None or until <= now:
+        return decision
+    return _keep(decision.backup, f"locked until {until:%Y-%m-%d %H:%M:%S} UTC, then: {decision.why}")
 
 
 def _plan_class(backups: Sequence[Backup], policy: ClassPolicy | None, now: datetime) -> list[Decision]:

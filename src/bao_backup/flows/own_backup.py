@@ -121,6 +121,7 @@ class OwnBackup:
             members=contents.members,
             inventory=contents.inventory,
             verification=Verification(level=self._order.verify, time=finished),
+            locked_until=stored.locked_until,
             tool=f"bao-backup {__version__}",
         )
         self._create_receipt(receipt, stored)

@@ -9,7 +9,9 @@ from typing import TypeVar
 from bao_backup.core.errors import BaoBackupError, ObjectExistsError, ObjectNotFoundError, StorageError
 from bao_backup.core.model import Backup, RetentionOutcome
 from bao_backup.core.naming import catalogue, receipt_key
+from bao_backup.core.receipt import locked_until
 from bao_backup.core.retention import Plan, RetentionPolicy, plan_retention
+from bao_backup.core.storage_errors import ObjectLockedError
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Store
 
@@ -52,7 +54,10 @@ def carry_out(
     for start in range(0, len(wanted), batch):
         backups = wanted[start : start + batch]
         ending = stop.error() if stop is not None else None
-        errors = {backup.key: ending for backup in backups} if ending is not None else _drop(store, backups)
+        if ending is not None:
+            errors: Mapping[str, BaoBackupError] = {backup.key: ending for backup in backups}
+        else:
+            errors = _drop(store, backups, plan_.made)
         for backup in backups:
             error = errors.get(backup.key)
             if error is None:
@@ -63,9 +68,10 @@ def carry_out(
     return RetentionOutcome(kept=len(plan_.kept) + len(failed), dropped=tuple(dropped), failed=tuple(failed))
 
 
-def _drop(store: Store, backups: Sequence[Backup]) -> Mapping[str, BaoBackupError]:
+def _drop(store: Store, backups: Sequence[Backup], now: datetime | None) -> Mapping[str, BaoBackupError]:
     """Delete the backups; why those are still there that are."""
     receipts, unread = _read_receipts(store, [backup.key for backup in backups if backup.proven])
+    unread |= _still_locked(store, receipts, now)
     keys = [backup.key for backup in backups if backup.key not in unread]
     kept = store.delete_many([receipt_key(key) for key in keys])
     refused = {key: kept[receipt_key(key)] for key in keys if receipt_key(key) in kept}
@@ -81,6 +87,19 @@ def _read_receipts(
     read = _at_once(lambda key: _read_receipt(store, key), keys)
     bodies = {key: body for key, body in read.items() if not isinstance(body, StorageError)}
     return bodies, {key: error for key, error in read.items() if isinstance(error, StorageError)}
+
+
+def _still_locked(
+    store: Store, receipts: Mapping[str, bytes | None], now: datetime | None
+) -> dict[str, StorageError]:
+    """Those that are locked by what their receipts say, though no more by the document."""
+    locked: dict[str, StorageError] = {}
+    for key, body in receipts.items():
+        until = locked_until(body) if body and now else None
+        if until is not None and now is not None and until > now:
+            why = f"it is locked until {until:%Y-%m-%d %H:%M:%S} UTC, as its receipt says"
+            locked[key] = ObjectLockedError(f"delete {store.location}/{key}", why)
+    return locked
 
 
 def _read_receipt(store: Store, key: str) -> bytes | StorageError | None:
