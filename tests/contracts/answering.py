@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -66,8 +67,8 @@ class Answering:
 
 
 @contextmanager
-def answering() -> Iterator[Answering]:
-    """Start it on loopback, and end it."""
+def answering(context: ssl.SSLContext | None = None) -> Iterator[Answering]:
+    """Start it on loopback, over TLS with a context, and end it."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -97,7 +98,9 @@ def answering() -> Iterator[Answering]:
             """A client that goes away is none."""
 
     listener = Quiet(("127.0.0.1", 0), Handler)
-    server = Answering(f"http://127.0.0.1:{listener.server_port}")
+    if context is not None:
+        listener.socket = context.wrap_socket(listener.socket, server_side=True)
+    server = Answering(f"{'https' if context else 'http'}://127.0.0.1:{listener.server_port}")
     thread = threading.Thread(target=listener.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -16,7 +16,6 @@ from tests.harness.azure_identities import (
     TENANT,
     Entra,
     Machine,
-    refused,
     token,
 )
 from tests.harness.certificates import Authority
@@ -25,7 +24,7 @@ from tests.harness.identities import Said
 from bao_backup.adapters.stores.asking import Asking
 from bao_backup.adapters.stores.azure_identity import ClientSecret, FederatedToken, ManagedIdentity
 from bao_backup.adapters.stores.azure_login import Bearer, Granted
-from bao_backup.adapters.stores.azure_services import REFUSALS, fetch
+from bao_backup.adapters.stores.azure_services import fetch
 from bao_backup.adapters.stores.failures import Translator
 from bao_backup.core.errors import (
     StorageError,
@@ -34,6 +33,7 @@ from bao_backup.core.errors import (
     StorageUnreachableError,
     StorageUntrustedError,
 )
+from bao_backup.core.storage_errors import StorageThrottledError
 
 Fetched = ClientSecret | FederatedToken | ManagedIdentity
 GIVEN = token()
@@ -142,18 +142,10 @@ def test_identity_of_app_service(asking: Asking) -> None:
         failure(machine_of(service, header="hush-wrong"), asking, StorageLoginError)
 
 
-@pytest.mark.parametrize("code", REFUSALS)
-def test_refusals(entra: Entra, asking: Asking, code: str) -> None:
-    """Each code of a refusal means what the table says; what the service echoes is not shown."""
-    entra.override = refused(code, f"AADSTS1: {SECRET}")
-    error = failure(ClientSecret(entra.url, TENANT, CLIENT, SECRET), asking, REFUSALS[code].type)
-    assert error.why == f"{REFUSALS[code].why} (400 {code})"
-
-
 @pytest.mark.parametrize(
     ("said", "type_"),
     [
-        (Said(429, "{}"), StorageUnavailableError),
+        (Said(429, "{}"), StorageThrottledError),
         (Said(503, "busy"), StorageUnavailableError),
         (Said(401, '{"error": "unheard_of"}'), StorageLoginError),
         (Said(401, "<html>"), StorageLoginError),

@@ -46,6 +46,7 @@ from bao_backup.core.errors import (
     StorageUnavailableError,
     StorageUnreachableError,
 )
+from bao_backup.core.storage_errors import StorageThrottledError
 
 KEY = AccountKey()
 NOW = datetime(2026, 11, 25, 2, tzinfo=UTC)
@@ -260,7 +261,7 @@ def test_impersonation(exchange: TokenExchange, asking: Asking, token_file: Path
 @pytest.mark.parametrize(
     ("said", "type_"),
     [
-        (Said(429, "{}"), StorageUnavailableError),
+        (Said(429, "{}"), StorageThrottledError),
         (Said(503, "busy"), StorageUnavailableError),
         (Said(403, '{"error": "access_denied"}'), StorageLoginError),
         (Said(200, "<html>"), StorageLoginError),

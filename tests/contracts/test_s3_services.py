@@ -35,7 +35,6 @@ from bao_backup.adapters.stores.s3_identity import (
 )
 from bao_backup.adapters.stores.s3_services import (
     INSTANCE_TIMEOUT,
-    REFUSALS,
     by_container,
     by_instance,
     by_web_identity,
@@ -47,6 +46,7 @@ from bao_backup.core.errors import (
     StorageUnreachableError,
     StorageUntrustedError,
 )
+from bao_backup.core.storage_errors import StorageExpiredError, StorageThrottledError
 
 ROLE = "arn:aws:iam::123456789012:role/bao-backup"
 GIVEN = Temporary(Pair("ASIAGIVEN", "hush-secret"), "hush-session")
@@ -152,23 +152,13 @@ def test_a_token_is_read_each_time(sts: TokenService, asking: Asking, token_file
     assert by_web_identity(web(sts.url, token_file), asking).keys == OURS
 
 
-@pytest.mark.parametrize("code", REFUSALS)
-def test_refusals(sts: TokenService, asking: Asking, token_file: Path, code: str) -> None:
-    """Each code of the table is what the table says, whatever the status."""
-    sts.override = refused(code, 400)
-    refusal = REFUSALS[code]
-    error = failure(lambda: by_web_identity(web(sts.url, token_file), asking), refusal.type)
-    assert error.why == f"{refusal.why} (400 {code})"
-    assert error.hint == (refusal.hint or refusal.type.default_hint)
-
-
 @pytest.mark.parametrize(
     ("said", "type_"),
     [
         (refused("SomethingNew", 403), StorageLoginError),
         (Said(403, f"no XML, {TOKEN}"), StorageLoginError),
         (Said(307), StorageLoginError),
-        (Said(429), StorageUnavailableError),
+        (Said(429), StorageThrottledError),
         (Said(503, "<html>"), StorageUnavailableError),
         (Said(200), StorageLoginError),
         (Said(200, "<Answer/>"), StorageLoginError),
@@ -188,7 +178,7 @@ def test_a_token_that_has_expired(sts: TokenService, asking: Asking, token_file:
     sts.override = refused(code, 400)
     issuer = TokenIssuer()
     token_file.write_text(issuer.issue(seconds=-60))
-    error = failure(lambda: by_web_identity(web(sts.url, token_file), asking), StorageLoginError)
+    error = failure(lambda: by_web_identity(web(sts.url, token_file), asking), StorageExpiredError)
     assert error.why == f"the token has expired (400 {code})"
     token_file.write_text(issuer.issue())
     error = failure(lambda: by_web_identity(web(sts.url, token_file), asking), StorageLoginError)
@@ -269,7 +259,7 @@ def test_a_container_without_a_token(asking: Asking) -> None:
     [
         (Said(401, "hush"), StorageLoginError),
         (Said(404), StorageLoginError),
-        (Said(429), StorageUnavailableError),
+        (Said(429), StorageThrottledError),
         (Said(500), StorageUnavailableError),
         (Said(200, "no JSON, hush"), StorageLoginError),
         (Said(200, "{}"), StorageLoginError),

@@ -16,6 +16,9 @@ _REGIONS = (
     re.compile(r"<Endpoint>([A-Za-z0-9.:-]{4,255})</Endpoint>"),
 )
 _REGION = re.compile(r"[a-z0-9-]{2,40}")
+#: Clocks that are further apart are the reason of a refused login: the stores allow 15 minutes at most,
+#: and an answer may have been under way.
+APART = timedelta(minutes=10)
 #: Of Amazon's RequestTimeTooSkewed: when we say it was, and when it was.
 _OURS = re.compile(r"<RequestTime>([^<]{1,40})</RequestTime>")
 _THEIRS = re.compile(r"<ServerTime>([^<]{1,40})</ServerTime>")
@@ -46,13 +49,19 @@ def clock_difference(text: str, headers: Mapping[str, str], now: datetime) -> ti
     return None if theirs is None else now - theirs
 
 
-def in_words(difference: timedelta) -> str:
-    """As "20 min ahead of the store's"."""
-    minutes = abs(difference.total_seconds()) / 60
+def clock_words(text: str, headers: Mapping[str, str], now: datetime) -> str:
+    """What is wrong with this machine's clock, if that is why a login is refused; else nothing.
+
+    As "this machine's clock is 20 min ahead of the store's"; for the arguments see `clock_difference`.
+    """
+    apart = clock_difference(text, headers, now)
+    if apart is None or abs(apart) <= APART:
+        return ""
+    minutes = abs(apart.total_seconds()) / 60
     amount = f"{minutes:.0f} min"
     if minutes >= 120:
         amount = f"{minutes / 60:.1f} h" if minutes < 48 * 60 else f"{minutes / 60 / 24:.0f} days"
-    return f"{amount} {'ahead of' if difference > timedelta() else 'behind'} the store's"
+    return f"this machine's clock is {amount} {'ahead of' if apart > timedelta() else 'behind'} the store's"
 
 
 def _moment(pattern: re.Pattern[str], text: str) -> datetime | None:

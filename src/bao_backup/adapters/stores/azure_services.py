@@ -11,7 +11,6 @@ import re
 import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -24,9 +23,9 @@ from bao_backup.adapters.stores.azure_identity import (
     ManagedIdentity,
 )
 from bao_backup.adapters.stores.azure_login import Bearer, Granted
-from bao_backup.adapters.stores.failures import MAX_DETAILS
+from bao_backup.adapters.stores.identity_codes import ENTRA, SECRET, find_refusal, refused
 from bao_backup.adapters.stores.plain_http import Answer, ask
-from bao_backup.core.errors import StorageError, StorageLoginError, StorageUnavailableError
+from bao_backup.core.errors import StorageError, StorageLoginError
 
 #: What the tokens are for.
 RESOURCE = "https://storage.azure.com/"
@@ -35,31 +34,8 @@ TOKEN_SERVICE_TIMEOUT = 10.0
 MACHINE_TIMEOUT = 2.0
 
 _WORD = re.compile(r"[a-z_]{1,64}")
-
-
-class _Refusal(NamedTuple):
-    type: type[StorageError]
-    why: str
-    hint: str | None = None
-
-
-_FEDERATION = "see the application's secrets, or its federated credential: issuer, subject and audience"
-_LATER = _Refusal(StorageUnavailableError, "the token service cannot serve now")
-
-#: `error` of a refusal (RFC 6749, section 5.2, and Microsoft's own).
-REFUSALS: Mapping[str, _Refusal] = {
-    "invalid_client": _Refusal(StorageLoginError, "the secret or token is not accepted", _FEDERATION),
-    "invalid_grant": _Refusal(StorageLoginError, "the secret or token is not accepted", _FEDERATION),
-    "unauthorized_client": _Refusal(
-        StorageLoginError, "the tenant has no such application", "correct clientId and tenantId"
-    ),
-    "invalid_request": _Refusal(
-        StorageLoginError, "the tenant or application is not known", "correct clientId and tenantId"
-    ),
-    "invalid_resource": _Refusal(StorageLoginError, "the tenant has no storage of this kind"),
-    "server_error": _LATER,
-    "temporarily_unavailable": _LATER,
-}
+#: What stands at the beginning of Microsoft's `error_description`.
+_NUMBER = re.compile(r"\bAADSTS\d{1,8}\b")
 
 
 class _Given(msgspec.Struct):
@@ -157,8 +133,7 @@ def _end(given: _Given) -> datetime | None:
 
 def _refused(answer: Answer, code: str, doing: str, asking: Asking) -> StorageError:
     code = code if _WORD.fullmatch(code) else ""
+    match = _NUMBER.search(answer.text)
+    row = find_refusal(ENTRA, [match.group() if match else "", code], answer.text)
     busy = answer.status == 429 or answer.status >= 500
-    refusal = _LATER if busy else REFUSALS.get(code, REFUSALS["invalid_client"])
-    said = " ".join(part for part in (str(answer.status), code) if part)
-    details = asking.translator.redact(answer.text)[:MAX_DETAILS]
-    return refusal.type(doing, f"{refusal.why} ({said})", hint=refusal.hint, details=details)
+    return refused(None if busy else row, SECRET, answer, row.code if row else code, doing, asking.translator)

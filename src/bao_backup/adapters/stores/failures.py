@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from obstore import exceptions
 
-from bao_backup.adapters.stores.answer_details import clock_difference, in_words, region_of
+from bao_backup.adapters.stores.answer_details import clock_words, region_of
 from bao_backup.adapters.stores.meanings import (
     BY_CLASS,
     BY_STATUS,
@@ -37,10 +37,6 @@ from bao_backup.core.errors import BaoBackupError, InternalError, StorageError, 
 from bao_backup.core.storage_errors import StorageKeyError
 
 MAX_DETAILS = 4000
-#: Clocks that are further apart are the reason of a refused login: the stores allow 15 minutes at most,
-#: and an answer may have been under way.
-APART = timedelta(minutes=10)
-
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z][A-Za-z0-9.:]{0,63})</Code>")
 #: Requests whose answers have no body.
@@ -168,9 +164,9 @@ class Translator:
     def _error(self, doing: str, meaning: Meaning, said: _Said, details: str) -> StorageError:
         """Add to the meaning what else the answer tells."""
         type_, why, hint = meaning
-        apart = clock_difference(said.text, said.headers, datetime.now(UTC))
-        if issubclass(type_, StorageLoginError) and apart is not None and abs(apart) > APART:
-            type_, hint, why = CLOCK.type, CLOCK.hint, f"this machine's clock is {in_words(apart)}"
+        clock = clock_words(said.text, said.headers, datetime.now(UTC))
+        if issubclass(type_, StorageLoginError) and clock:
+            type_, why, hint = CLOCK.type, clock, CLOCK.hint
         elif meaning is ELSEWHERE and (region := region_of(said.text, said.headers)):
             why = f"{why}: {region}"
         elif type_ is DENIED.type and hint is None:

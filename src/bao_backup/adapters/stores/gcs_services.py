@@ -6,6 +6,7 @@ AIP-4111, "Self-signed JWT", and AIP-4117, "External account credentials".
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,6 @@ from urllib.parse import urlencode
 import msgspec
 
 from bao_backup.adapters.stores.asking import Asking, read_token
-from bao_backup.adapters.stores.failures import MAX_DETAILS
 from bao_backup.adapters.stores.gcs_identity import (
     REMEDY,
     ExternalAccount,
@@ -23,10 +23,11 @@ from bao_backup.adapters.stores.gcs_identity import (
     Machine,
     ServiceAccount,
 )
+from bao_backup.adapters.stores.identity_codes import GOOGLE, NOT_GIVEN, find_refusal, refused
 from bao_backup.adapters.stores.login import Renewed
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.signed_token import signed_token
-from bao_backup.core.errors import StorageError, StorageLoginError, StorageUnavailableError
+from bao_backup.core.errors import StorageError, StorageLoginError
 
 if TYPE_CHECKING:
     # A type that the library has for the checker alone.
@@ -40,6 +41,9 @@ LIFE = timedelta(hours=1)
 #: Seconds for each wait. A machine's service that is there answers at once.
 TOKEN_SERVICE_TIMEOUT = 10.0
 MACHINE_TIMEOUT = 2.0
+
+#: As the token service says why, and as the service of accounts does.
+_CODE = re.compile(r'"(?:error|status)":\s*"([A-Za-z_]{1,60})"')
 
 
 class Token(NamedTuple):
@@ -148,14 +152,10 @@ def _none_found(doing: str, answer: str) -> StorageLoginError:
 
 
 def _token(answer: Answer, doing: str, asking: Asking, now: datetime) -> Token:
-    details = asking.translator.redact(answer.text)[:MAX_DETAILS]
-    if answer.status == 429 or answer.status >= 500:
-        why = f"the service that gives tokens cannot now ({answer.status})"
-        raise StorageUnavailableError(doing, why, details=details)
     if answer.status != 200:
-        hint = "see the pool's provider and condition, and who may take on the service account"
-        why = f"the token was not given ({answer.status})"
-        raise StorageLoginError(doing, why, hint=hint, details=details)
+        match = _CODE.search(answer.text)
+        row = find_refusal(GOOGLE, [match.group(1) if match else ""], answer.text)
+        raise refused(row, NOT_GIVEN, answer, row.code if row else "", doing, asking.translator)
     try:
         given = msgspec.json.decode(answer.body, type=_Given)
     except msgspec.MsgspecError:

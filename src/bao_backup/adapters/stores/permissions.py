@@ -37,7 +37,8 @@ NEEDED: Mapping[tuple[str, str], str] = {
     ("azure", "look at"): f"{_BLOBS}/read ({_ROLE} r)",
     ("azure", "list"): f"{_BLOBS}/read ({_ROLE} l)",
     ("azure", "delete"): f"{_BLOBS}/delete ({_ROLE} d)",
-    ("azure", "lock"): f"{_BLOBS}/immutableStorage/runAsSuperUser/action (Storage Blob Data Owner; in a SAS i)",
+    ("azure", "lock"): f"{_BLOBS}/immutableStorage/runAsSuperUser/action (the role Storage Blob Data Owner"
+    " has it; in a SAS it is i)",
 }
 
 #: How Amazon and Google name one: "... is not authorized to perform: s3:PutObject on resource ...",

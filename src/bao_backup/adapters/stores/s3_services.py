@@ -7,14 +7,24 @@ import urllib.request
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree as ET
 
 import msgspec
 
 from bao_backup.adapters.stores.asking import Asking, read_token
-from bao_backup.adapters.stores.failures import MAX_DETAILS, Translator
+from bao_backup.adapters.stores.failures import Translator
+from bao_backup.adapters.stores.identity_codes import (
+    OLD,
+    PARAMETER,
+    POD,
+    POD_ROLE,
+    ROLE,
+    STS,
+    Refusal,
+    find_refusal,
+    refused,
+)
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.s3_identity import (
     REMEDY,
@@ -41,47 +51,9 @@ NAMESPACE = "{https://sts.amazonaws.com/doc/2011-06-15/}"
 
 _CODE = re.compile(r"<Code>([A-Za-z.]{1,64})</Code>")
 _WORD = re.compile(r"[A-Za-z.]{1,64}")
+#: How the agent of EKS repeats what its service said.
+_EXCEPTION = re.compile(r"\b([A-Z][A-Za-z]{1,60}Exception)\b")
 _HOPS = "in a container the instance's metadata hop limit has to be 2"
-
-
-class _Refusal(NamedTuple):
-    type: type[StorageError]
-    why: str
-    hint: str | None = None
-
-
-_TRUST_POLICY = "the role's trust policy has to allow this token's issuer, audience and subject"
-_ROLE = _Refusal(StorageLoginError, "the role was not given", _TRUST_POLICY)
-_TOKEN = _Refusal(StorageLoginError, "the token is not accepted", _TRUST_POLICY)
-_OLD = _Refusal(
-    StorageLoginError, "the token has expired", "see why its file is not renewed, and look at both clocks"
-)
-_PARAMETER = _Refusal(
-    StorageLoginError, "the role or the token is not accepted", f"correct roleArn; {_TRUST_POLICY}"
-)
-_LATER = _Refusal(StorageUnavailableError, "the token service cannot serve now")
-
-#: <Code> of a refusal of AssumeRoleWithWebIdentity (AWS STS API Reference; MinIO's are among them).
-REFUSALS: Mapping[str, _Refusal] = {
-    "AccessDenied": _ROLE,
-    "ExpiredToken": _OLD,
-    "ExpiredTokenException": _OLD,
-    "IDPRejectedClaim": _TOKEN,
-    "InvalidClientTokenId": _TOKEN,
-    "InvalidIdentityToken": _TOKEN,
-    "InvalidParameterValue": _PARAMETER,
-    "ValidationError": _Refusal(StorageLoginError, "the role's name is not one", "correct roleArn"),
-    "RegionDisabledException": _Refusal(
-        StorageError, "the token service is switched off in this region", "set s3.stsEndpoint, or region"
-    ),
-    "IDPCommunicationError": _Refusal(
-        StorageUnavailableError, "the token service does not reach the token's issuer"
-    ),
-    "InternalError": _LATER,
-    "RequestLimitExceeded": _LATER,
-    "STSNotInitialized": _LATER,
-    "Throttling": _LATER,
-}
 
 
 class _Claims(msgspec.Struct):
@@ -152,7 +124,12 @@ def by_container(identity: ContainerIdentity, asking: Asking) -> Issued:
     except StorageUnreachableError as error:
         hint = "is the agent there (eks-pod-identity-agent, or that of ECS), and let through?"
         raise StorageUnreachableError(doing, error.why, hint=hint, details=error.details) from error
-    _check_service(answer, doing, "the container has no role, or its token is not accepted")
+    if answer.status != 200:
+        match = _EXCEPTION.search(answer.text)
+        row = find_refusal(POD, [match.group(1) if match else ""], answer.text)
+        # Nobody knows what else is in it: it may be a token.
+        bare = answer._replace(body=b"")
+        raise refused(row, POD_ROLE, bare, row.code if row else "", doing, asking.translator)
     return _from_json(answer, doing)
 
 
@@ -200,15 +177,11 @@ def _none_found(doing: str, answer: str) -> StorageLoginError:
 def _refused(answer: Answer, doing: str, token: str, translator: Translator) -> StorageError:
     match = _CODE.search(answer.text)
     code = match.group(1) if match else ""
-    refusal = REFUSALS.get(code)
-    if refusal is None:
-        busy = answer.status == 429 or answer.status >= 500
-        refusal = _LATER if busy else _ROLE
-    if refusal in (_ROLE, _PARAMETER) and _has_expired(token):
-        refusal = _OLD  # MinIO has no code of its own for that
-    said = " ".join(part for part in (str(answer.status), code) if part)
-    details = translator.redact(answer.text)[:MAX_DETAILS]
-    return refusal.type(doing, f"{refusal.why} ({said})", hint=refusal.hint, details=details)
+    row = find_refusal(STS, [code], answer.text)
+    meaning = row.meaning if row else ROLE
+    if answer.status < 500 and meaning in (ROLE, PARAMETER) and _has_expired(token):
+        row = Refusal(STS, code, OLD)  # MinIO has no code of its own for that
+    return refused(row, ROLE, answer, code, doing, translator)
 
 
 def _has_expired(token: str) -> bool:
