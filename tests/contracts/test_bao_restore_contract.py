@@ -241,22 +241,23 @@ class TestInDevelopment(RestoreContract):
         cluster.end()
 
 
+@pytest.fixture(scope="module")
+def clusters(
+    servers_folder: Path, vault_binary: Path, authority: Authority
+) -> Iterator[tuple[VaultCluster, VaultCluster]]:
+    """Two of one node with different keys: the first is restored into, and may end with the other's."""
+    folder = servers_folder / f"{vault_binary.name}-restore"
+    with (
+        VaultCluster(folder / "target", vault_binary, authority=authority) as target,
+        VaultCluster(folder / "source", vault_binary, authority=authority) as source,
+    ):
+        target.fill(2 << 20)
+        yield target, source
+
+
 @pytest.mark.servers
 class TestInVault(RestoreContract):
     """A real Vault or OpenBao, through HttpBao."""
-
-    @pytest.fixture(scope="class")
-    def clusters(
-        self, servers_folder: Path, vault_binary: Path, authority: Authority
-    ) -> Iterator[tuple[VaultCluster, VaultCluster]]:
-        """Two of one node with different keys: the first is restored into, and may end with the other's."""
-        folder = servers_folder / f"{vault_binary.name}-restore"
-        with (
-            VaultCluster(folder / "target", vault_binary, authority=authority) as target,
-            VaultCluster(folder / "source", vault_binary, authority=authority) as source,
-        ):
-            target.fill(2 << 20)
-            yield target, source
 
     @pytest.fixture
     def cluster(self, tmp_path: Path, clusters: tuple[VaultCluster, VaultCluster]) -> Iterator[Cluster]:
