@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from bao_backup.core.policies.asked import Asked, Purpose
+from bao_backup.core.policies.asked import Accounts, Asked, Purpose
 from bao_backup.core.policies.from_document import asked_of_document
 from bao_backup.core.policies.sheet import to_script
 from bao_backup.core.policies.sheets import SUBJECTS
@@ -36,8 +36,8 @@ def cluster(target: dict[str, Any], **backup: Any) -> dict[str, Any]:
 
 def asked(document: dict[str, Any], purpose: Purpose = Purpose.BACKUP, **more: Any) -> Asked:
     """What the document asks for."""
-    account = f"prod-{'restore' if purpose is Purpose.RESTORE else 'backup'}-serviceaccount"
-    found = asked_of_document(parse_cluster(document, strict=True), purpose, account=account)
+    accounts = Accounts("prod-backup-serviceaccount", "prod-restore-serviceaccount")
+    found = asked_of_document(parse_cluster(document, strict=True), purpose, accounts)
     return replace(found, **more)
 
 

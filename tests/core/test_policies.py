@@ -161,7 +161,7 @@ def test_whose_store_it_is(target: dict[str, str], amazon: bool, partition: str)
 
 
 def test_who_may_take_on_the_role() -> None:
-    """One ServiceAccount's tokens, of one issuer and audience; a restore has another ServiceAccount."""
+    """One ServiceAccount's tokens, of one issuer and audience; a restore's comes beside it."""
     issuer = "https://issuer.example/id/1"
     (trusted,) = s3.web_identity_trust(asked(AWS, issuer=issuer))["Statement"]
     assert trusted["Principal"] == {
@@ -172,8 +172,10 @@ def test_who_may_take_on_the_role() -> None:
         "issuer.example/id/1:sub": "system:serviceaccount:openbao:prod-backup-serviceaccount",
     }
     (other,) = s3.web_identity_trust(asked(AWS, Purpose.RESTORE, issuer=issuer))["Statement"]
-    subject = "system:serviceaccount:openbao:prod-restore-serviceaccount"
-    assert other["Condition"]["StringEquals"]["issuer.example/id/1:sub"] == subject
+    assert other["Condition"]["StringEquals"]["issuer.example/id/1:sub"] == [
+        "system:serviceaccount:openbao:prod-backup-serviceaccount",
+        "system:serviceaccount:openbao:prod-restore-serviceaccount",
+    ]
 
 
 def test_a_role_of_minio_is_for_one_account() -> None:

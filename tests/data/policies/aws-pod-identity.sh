@@ -1,6 +1,7 @@
 # store: s3://backups/openbao/prod/ of openbao/prod, for backup
 # - There is no retention, so nothing may be deleted: a body that turns out wrong after its upload
 #   is reported, and stays without a receipt.
+# - The role of a machine or of a task of ECS takes the same policy; who trusts it is another.
 # fill in <ACCOUNT>: the number of the AWS account
 # fill in <ROLE>: the IAM role of the runs
 # fill in <EKS-CLUSTER>: the name of the EKS cluster

@@ -2,7 +2,7 @@
 # - Writing is for the safety backup: the cluster's state before the restore. With safetyBackup:
 #   false s3:GetObject and s3:ListBucket are enough.
 
-# 1. Who may take on the role: this ServiceAccount, by the token that its pods have for AWS.
+# 1. Who may take on the role: the ServiceAccount of restores, too, beside that of backups.
 cat > store-trust.json <<'END'
 {
   "Version": "2012-10-17",
@@ -18,14 +18,17 @@ cat > store-trust.json <<'END'
       "Condition": {
         "StringEquals": {
           "oidc.eks.eu-central-1.amazonaws.com/id/ABC:aud": "sts.amazonaws.com",
-          "oidc.eks.eu-central-1.amazonaws.com/id/ABC:sub": "system:serviceaccount:openbao:prod-restore-serviceaccount"
+          "oidc.eks.eu-central-1.amazonaws.com/id/ABC:sub": [
+            "system:serviceaccount:openbao:prod-backup-serviceaccount",
+            "system:serviceaccount:openbao:prod-restore-serviceaccount"
+          ]
         }
       }
     }
   ]
 }
 END
-aws iam create-role --role-name bao --assume-role-policy-document file://store-trust.json
+aws iam update-assume-role-policy --role-name bao --policy-document file://store-trust.json
 
 # 2. What the role may do.
 cat > store-policy.json <<'END'

@@ -23,7 +23,8 @@ cat > store-trust.json <<'END'
   ]
 }
 END
-aws iam create-role --role-name bao --assume-role-policy-document file://store-trust.json
+aws iam create-role --role-name bao --path /backups/ --assume-role-policy-document \
+  file://store-trust.json
 
 # 2. What the role may do.
 cat > store-policy.json <<'END'

@@ -12,7 +12,7 @@
 cat > store-role.json <<'END'
 {
   "Name": "bao-backup-openbao-prod",
-  "Description": "bao-backup: what openbao/prod, for backup needs of a container",
+  "Description": "bao-backup: backup of openbao/prod",
   "IsCustom": true,
   "Actions": [],
   "NotActions": [],

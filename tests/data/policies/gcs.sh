@@ -11,10 +11,15 @@ gcloud iam roles create baoBackupList --project acme --title 'bao-backup, list' 
   storage.objects.list
 
 # 2. The first for objects below the prefix; the second for the bucket's names.
+cat > store-condition.json <<'END'
+{
+  "title": "bao-backup-openbao-prod",
+  "expression": "resource.name.startsWith(\"projects/_/buckets/backups/objects/openbao/prod/\")"
+}
+END
 gcloud storage buckets add-iam-policy-binding gs://backups --member \
   serviceAccount:bao@acme.iam.gserviceaccount.com --role \
-  projects/acme/roles/bao_backup_openbao_prod \
-  '--condition=^|^title=bao-backup-prod|expression=resource.name.startsWith("projects/_/buckets/backups/objects/openbao/prod/")'
+  projects/acme/roles/bao_backup_openbao_prod --condition-from-file=store-condition.json
 gcloud storage buckets add-iam-policy-binding gs://backups --member \
   serviceAccount:bao@acme.iam.gserviceaccount.com --role projects/acme/roles/baoBackupList \
   --condition=None

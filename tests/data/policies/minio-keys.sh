@@ -1,6 +1,7 @@
 # store: s3://backups/bao/openbao/prod/ of openbao/prod, for backup
 # - In MinIO's form. Another store that takes policies of IAM takes the same document; how it is
-#   given to it, its own documentation says.
+#   given to it, its own documentation says. Where such a store denies what is not there, as Ceph
+#   did until 2026, the condition of List has to go.
 # fill in <USER>: the user whose keys the runs have
 # fill in <ALIAS>: what mc calls the server (mc alias list)
 

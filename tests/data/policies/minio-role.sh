@@ -1,10 +1,11 @@
 # store: s3://backups/bao/openbao/prod/ of openbao/prod, for backup
 # - In MinIO's form. Another store that takes policies of IAM takes the same document; how it is
-#   given to it, its own documentation says.
+#   given to it, its own documentation says. Where such a store denies what is not there, as Ceph
+#   did until 2026, the condition of List has to go.
 # fill in <ALIAS>: what mc calls the server (mc alias list)
 
-# 1. What the role may do. The role is given its policy where MinIO is told of the issuer:
-#    MINIO_IDENTITY_OPENID_ROLE_POLICY=bao-backup-openbao-prod,
+# 1. What the role may do. The role is given its policies, with commas between them, where MinIO is
+#    told of the issuer: MINIO_IDENTITY_OPENID_ROLE_POLICY=bao-backup-openbao-prod,
 #    MINIO_IDENTITY_OPENID_CLIENT_ID=sts.amazonaws.com.
 cat > store-policy.json <<'END'
 {

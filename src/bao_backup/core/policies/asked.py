@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -27,6 +28,13 @@ class Purpose(StrEnum):
     VERIFY = "verify"
 
 
+class Accounts(NamedTuple):
+    """The ServiceAccounts of a cluster's runs."""
+
+    backup: str
+    restore: str
+
+
 class Asked(Value, frozen=True, kw_only=True):
     """A cluster's target and login, and what is to be done with them."""
 
@@ -45,6 +53,8 @@ class Asked(Value, frozen=True, kw_only=True):
     account: str
     #: The subject of the run's tokens, where it is not the ServiceAccount's.
     subject: str = ""
+    #: The subject of backups, where this is a restore: both take on the role of the target.
+    beside: str = ""
     #: URL of who issues the run's tokens; empty: not known.
     issuer: str = ""
     #: The file with the CA of the issuer; empty: a public one.

@@ -37,7 +37,7 @@ def role(asked: Asked) -> dict[str, Any]:
         actions.append(f"{_BLOBS}/immutableStorage/runAsSuperUser/action")
     return {
         "Name": asked.label,
-        "Description": f"bao-backup: what {asked.where} needs of a container",
+        "Description": f"bao-backup: {asked.purpose} of {asked.namespace}/{asked.name}",
         "IsCustom": True,
         "Actions": [],
         "NotActions": [],

@@ -12,11 +12,12 @@ import re
 import msgspec
 
 from bao_backup.core.policies.asked import Asked, Purpose
-from bao_backup.core.policies.sheet import Sheet, Step, command
+from bao_backup.core.policies.sheet import File, Sheet, Step, command
 
 #: The annotation that names the service account a Kubernetes ServiceAccount stands for.
 GKE_ACCOUNT = "iam.gke.io/gcp-service-account"
 LIST_ROLE = "baoBackupList"
+CONDITION = "store-condition.json"
 
 
 def gcs_sheet(asked: Asked) -> Sheet:
@@ -58,17 +59,18 @@ def _bindings(asked: Asked) -> Step:
     # CEL takes the escapes of JSON.
     expression = f"resource.name.startsWith({msgspec.json.encode(objects).decode()})"
 
-    def bind(role: str, condition: str) -> str:
+    condition = File(name=CONDITION, content={"title": asked.label, "expression": expression})
+
+    def bind(role: str, bound: str) -> str:
         return command(
             *("gcloud", "storage", "buckets", "add-iam-policy-binding", f"gs://{asked.store.bucket}"),
             *("--member", f"serviceAccount:{_member(asked)}"),
-            *("--role", f"projects/{_project(asked)}/roles/{role}", f"--condition={condition}"),
+            *("--role", f"projects/{_project(asked)}/roles/{role}", bound),
         )
 
-    # gcloud takes another separator than the comma, which the expression may hold.
-    conditional = f"^|^title=bao-backup-{asked.name}|expression={expression}"
     why = "The first for objects below the prefix; the second for the bucket's names."
-    return Step(why=why, commands=(bind(_role(asked), conditional), bind(LIST_ROLE, "None")))
+    conditional = bind(_role(asked), f"--condition-from-file={CONDITION}")
+    return Step(why=why, files=(condition,), commands=(conditional, bind(LIST_ROLE, "--condition=None")))
 
 
 def _identity(asked: Asked) -> tuple[Step, ...]:

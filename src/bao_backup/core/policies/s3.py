@@ -26,10 +26,14 @@ def s3_sheet(asked: Asked) -> Sheet:
 
 
 def web_identity_trust(asked: Asked) -> dict[str, Any]:
-    """Who may take on the role: this one ServiceAccount, by a token of the cluster's issuer."""
+    """Who may take on the role: this one ServiceAccount, by a token of the cluster's issuer.
+
+    For a restore that of backups stays: the role of the target is the same.
+    """
     issuer = asked.issuer.removeprefix("https://").rstrip("/") or "<ISSUER-HOST>"
     provider = f"arn:{partition(asked)}:iam::{_account(asked)}:oidc-provider/{issuer}"
-    condition = {f"{issuer}:aud": AUDIENCE, f"{issuer}:sub": asked.token_subject}
+    subjects = [asked.beside, asked.token_subject] if asked.beside else asked.token_subject
+    condition = {f"{issuer}:aud": AUDIENCE, f"{issuer}:sub": subjects}
     return _trust({"Federated": provider}, ["sts:AssumeRoleWithWebIdentity"], {"StringEquals": condition})
 
 
@@ -65,11 +69,20 @@ def _aws_steps(asked: Asked) -> tuple[Step, ...]:
 def _role_step(asked: Asked, role: str) -> Step:
     by_web = bool(asked.store.role_arn)
     trust = web_identity_trust(asked) if by_web else pod_identity_trust(asked)
+    # arn:aws:iam::ACCOUNT:role/PATH/NAME
+    path = asked.store.role_arn.partition(":role/")[2].rpartition("/")[0]
     create = command(
-        *("aws", "iam", "create-role", "--role-name", role),
+        *("aws", "iam", "create-role", "--role-name", role, *(("--path", f"/{path}/") if path else ())),
         *("--assume-role-policy-document", f"file://{TRUST}"),
     )
     file = File(name=TRUST, content=trust)
+    if by_web and asked.beside:
+        why = "Who may take on the role: the ServiceAccount of restores, too, beside that of backups."
+        update = command(
+            *("aws", "iam", "update-assume-role-policy", "--role-name", role),
+            *("--policy-document", f"file://{TRUST}"),
+        )
+        return Step(why=why, files=(file,), commands=(update,))
     if by_web:
         why = "Who may take on the role: this ServiceAccount, by the token that its pods have for AWS."
         return Step(why=why, files=(file,), commands=(create,))
@@ -87,8 +100,9 @@ def _minio_steps(asked: Asked) -> tuple[Step, ...]:
     create = command("mc", "admin", "policy", "create", "<ALIAS>", asked.label, POLICY)
     if asked.store.role_arn:
         why = (
-            "What the role may do. The role is given its policy where MinIO is told of the issuer: "
-            f"MINIO_IDENTITY_OPENID_ROLE_POLICY={asked.label}, MINIO_IDENTITY_OPENID_CLIENT_ID={AUDIENCE}."
+            "What the role may do. The role is given its policies, with commas between them, where MinIO is "
+            f"told of the issuer: MINIO_IDENTITY_OPENID_ROLE_POLICY={asked.label}, "
+            f"MINIO_IDENTITY_OPENID_CLIENT_ID={AUDIENCE}."
         )
         return (Step(why=why, files=(policy,), commands=(create,)),)
     attach = command("mc", "admin", "policy", "attach", "<ALIAS>", asked.label, "--user", "<USER>")
@@ -113,12 +127,18 @@ def _notes(asked: Asked) -> tuple[str, ...]:
             "Writing and deleting is for receipts alone: verify writes those of unproven backups and "
             "withdraws those of broken ones. To list, show and download, take the part Receipts away."
         )
+    by_place = not asked.store.role_arn and not asked.keys and asked.purpose is not Purpose.VERIFY
+    if is_amazon(asked) and by_place:
+        found.append(
+            "The role of a machine or of a task of ECS takes the same policy; who trusts it is another."
+        )
     if asked.store.kms_key_id and is_amazon(asked):
         found.append("The key's own policy must leave it to IAM who uses the key, or name the role, too.")
     if not is_amazon(asked):
         found.append(
             "In MinIO's form. Another store that takes policies of IAM takes the same document; how it is "
-            "given to it, its own documentation says."
+            "given to it, its own documentation says. Where such a store denies what is not there, as Ceph "
+            "did until 2026, the condition of List has to go."
         )
         if any(mark in asked.prefix for mark in "*?"):
             found.append("MinIO reads * and ? in the prefix as wildcards.")

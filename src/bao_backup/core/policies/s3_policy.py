@@ -81,6 +81,7 @@ def _statements(asked: Asked, arn: str, escaped: Any, extra: Sequence[str]) -> l
             _allow("Receipts", ["s3:PutObject", "s3:DeleteObject", *extra], f"{bucket}/{prefix}/*.snap.json")
         )
     listing = _allow("List", ["s3:ListBucket"], bucket)
+    # Amazon also asks for this right, with the key as the prefix, before it says that there is no such key.
     listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}/*"]}}
     found.append(listing)
     if asked.purpose is not Purpose.VERIFY:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from msgspec.structs import replace
 
-from bao_backup.core.policies.asked import Asked, Purpose
+from bao_backup.core.policies.asked import Accounts, Asked, Purpose
 from bao_backup.core.policies.sheet import to_script, to_value
 from bao_backup.core.policies.sheets import SUBJECTS
 from bao_backup.entry.output import print_json, write_out
@@ -83,15 +83,18 @@ def policy_command(
 
 def _asked(config: Path | None, cluster: str | None, secrets: Path | None, purpose: Purpose) -> Asked:
     """By the document, whatever a run of it would still miss; else by the environment."""
-    from bao_backup.adapters.kubernetes import names
     from bao_backup.core.policies.from_document import asked_of_document, asked_of_run
     from bao_backup.entry.source import load_document, load_settings
 
-    component = names.RESTORE_COMPONENT if purpose is Purpose.RESTORE else names.BACKUP_COMPONENT
     if config is not None:
         document = load_document(config, cluster)
-        return asked_of_document(
-            document, purpose, account=names.service_account_name(document.metadata.name, component)
-        )
+        return asked_of_document(document, purpose, _accounts(document.metadata.name))
     settings = load_settings(config, cluster, secrets)
-    return asked_of_run(settings, purpose, account=names.service_account_name(settings.name, component))
+    return asked_of_run(settings, purpose, _accounts(settings.name))
+
+
+def _accounts(cluster: str) -> Accounts:
+    from bao_backup.adapters.kubernetes import names
+
+    components = (names.BACKUP_COMPONENT, names.RESTORE_COMPONENT)
+    return Accounts(*(names.service_account_name(cluster, component) for component in components))
