@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,8 +17,9 @@ from bao_backup.core.errors import (
     StorageFullError,
 )
 from bao_backup.core.model import Contents, Inventory, SnapshotMeta, Stored
+from bao_backup.core.storage import MIB
 from bao_backup.flows.stop import Stop
-from bao_backup.flows.transfer import ROOM, Proven, transfer
+from bao_backup.flows.transfer import ROOM, Proven, limited, transfer
 
 KEY = "folder/a.snap"
 CHUNKS = [bytes([number]) * 1000 for number in range(50)]
@@ -143,3 +145,63 @@ def test_bounded() -> None:
 
     with pytest.raises(InterruptedRunError):
         transfer(Slow(), KEY, counted(), stop)
+
+
+# --- a limit of bandwidth ----------------------------------------------------------------------
+
+
+class HandClock:
+    """A clock whose time passes by waiting alone."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.waits = 0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, tzinfo=UTC) + timedelta(seconds=self.passed)
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def wait(self, seconds: float) -> None:
+        self.passed += seconds
+        self.waits += 1
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(1000, 49), (10_000, 4), (50_000, 0), (0, 0)])
+def test_an_upload_takes_as_long_as_its_limit_says(rate: int, seconds: float) -> None:
+    """50,000 bytes, of which a second's worth goes at once; without a limit nobody waits."""
+    clock, store = HandClock(), MemoryStore()
+    limit = limited(rate, 10 * MIB, clock, clock.wait)
+    transfer(store, KEY, proven(), Stop(SystemClock()), limit=limit)
+    assert clock.passed == pytest.approx(seconds)
+    assert b"".join(store.get(KEY)) == b"".join(CHUNKS)
+
+
+def test_no_more_than_a_part_goes_at_once() -> None:
+    """Where a second's worth is more than that."""
+    clock = HandClock()
+    limit = limited(10_000, 2000, clock, clock.wait)
+    transfer(MemoryStore(), KEY, proven(), Stop(SystemClock()), limit=limit)
+    assert clock.passed == pytest.approx(4.8)
+
+
+def test_a_request_to_end_is_answered_while_an_upload_waits_for_its_limit() -> None:
+    """A thousand bytes a second would take most of a minute: nothing is stored, and the source is closed."""
+    store, stop, clock = MemoryStore(), Stop(SystemClock()), SystemClock()
+    waiting = threading.Event()
+
+    def wait(seconds: float) -> None:
+        waiting.set()
+        stop.wait(seconds)
+
+    def ask() -> None:
+        waiting.wait(10)
+        stop.ask("ended by SIGTERM")
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    with pytest.raises(InterruptedRunError):
+        transfer(store, KEY, proven(), stop, limit=limited(1000, 10 * MIB, clock, wait))
+    asking.join()
+    assert list(store.list("")) == []

@@ -148,6 +148,8 @@ def order_of(settings: RunSettings, clock: Clock) -> BackupOrder:
         trigger=settings.trigger,
         verify=settings.verify,
         retention=settings.retention,
+        max_bytes_per_second=settings.store.max_bytes_per_second,
+        part_size=settings.store.part_size,
     )
 
 

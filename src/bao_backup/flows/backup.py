@@ -27,7 +27,7 @@ from bao_backup.core.receipt import Receipt
 from bao_backup.flows.leader import wait_for_leader
 from bao_backup.flows.own_backup import BackupOrder, OwnBackup
 from bao_backup.flows.stop import Stop
-from bao_backup.flows.transfer import ABORT_GRACE, Proven, transfer
+from bao_backup.flows.transfer import ABORT_GRACE, Limit, Proven, limited, transfer
 from bao_backup.ports import Bao, Clock, Reporter, SnapshotStream, Store
 
 
@@ -150,10 +150,14 @@ class BackupFlow:
             self._reporter.say(f"streaming into {self._store.location}/{self._order.key}")
             chunks = self._proven(stream, reader)
             stored, contents = transfer(
-                self._store, self._order.key, chunks, self._stop, self._patience.abort
+                self._store, self._order.key, chunks, self._stop, self._patience.abort, self._limit()
             )
         self._own.check(stored, contents)
         return self._own.write_receipt(leader, stored, contents, started)
+
+    def _limit(self) -> Limit | None:
+        order = self._order
+        return limited(order.max_bytes_per_second, order.part_size, self._clock, self._stop.wait)
 
     def _begin(self, leader: Leader) -> SnapshotStream:
         """Log in where that was not done, and begin the stream."""

@@ -22,6 +22,7 @@ from bao_backup.core.model import Contents, Leader, Stored, Trigger, Value, Veri
 from bao_backup.core.naming import receipt_key
 from bao_backup.core.receipt import Receipt, Verification, encode_receipt, identity_of
 from bao_backup.core.retention import RetentionPolicy
+from bao_backup.core.storage import MIB
 from bao_backup.flows.read import read_receipt, read_whole
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Clock, Reporter, Store
@@ -40,6 +41,9 @@ class BackupOrder(Value, frozen=True, kw_only=True):
     verify: VerifyLevel = VerifyLevel.HEAD
     #: None: keep everything.
     retention: RetentionPolicy | None = None
+    #: Of the upload, on the average; 0: as fast as it goes. And the bytes of its parts.
+    max_bytes_per_second: int = 0
+    part_size: int = 10 * MIB
 
 
 class OwnBackup:

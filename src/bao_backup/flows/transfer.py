@@ -14,8 +14,9 @@ from collections.abc import Callable, Generator, Iterator
 
 from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Contents, Stored
+from bao_backup.core.pace import Pace
 from bao_backup.flows.stop import Stop
-from bao_backup.ports import Store
+from bao_backup.ports import Clock, Store
 
 #: How often the waiting thread looks whether the run must end, in seconds.
 LOOK_EVERY = 0.25
@@ -26,6 +27,26 @@ ROOM = 4
 
 #: Chunks, and as the last thing what was proven of them all.
 Proven = Generator[bytes | Contents, None, None]
+#: Waits until so many bytes may go into the store.
+Limit = Callable[[int], None]
+
+
+def limited(rate: int, part_size: int, clock: Clock, wait: Callable[[float], None]) -> Limit | None:
+    """The limit of `rate` bytes a second on the average; None for rate 0, no limit.
+
+    What goes at once after a rest is what goes in a second, and at most a part. `wait` raises when
+    the run must end, as `Stop.wait` does.
+    """
+    if not rate:
+        return None
+    pace = Pace(rate, min(rate, part_size))
+
+    def hold(size: int) -> None:
+        seconds = pace.wait_for(size, clock.monotonic())
+        if seconds:
+            wait(seconds)
+
+    return hold
 
 
 class _Handover:
@@ -75,9 +96,10 @@ class _Handover:
 class _Transfer:
     """The two threads' work, and what came of it."""
 
-    def __init__(self, store: Store, key: str, chunks: Proven) -> None:
+    def __init__(self, store: Store, key: str, chunks: Proven, limit: Limit | None) -> None:
         self._store = store
         self._key = key
+        self._limit = limit
         self._source = chunks
         self._handover = _Handover()
         self.contents: Contents | None = None
@@ -104,22 +126,34 @@ class _Transfer:
     def upload(self) -> None:
         """Put what is handed over into the store."""
         try:
-            self.stored = self._store.put(self._key, self._handover.chunks())
+            self.stored = self._store.put(self._key, self._chunks())
         except BaseException as error:  # noqa: BLE001 - handed to the waiting thread, which raises it
             self.error = error
         finally:
             self._handover.refuse()
 
+    def _chunks(self) -> Iterator[bytes]:
+        """What is handed over, no faster than the limit."""
+        for chunk in self._handover.chunks():
+            if self._limit is not None:
+                self._limit(len(chunk))
+            yield chunk
+
 
 def transfer(
-    store: Store, key: str, chunks: Proven, stop: Stop, grace: float = ABORT_GRACE
+    store: Store,
+    key: str,
+    chunks: Proven,
+    stop: Stop,
+    grace: float = ABORT_GRACE,
+    limit: Limit | None = None,
 ) -> tuple[Stored, Contents]:
-    """Put the chunks under `key`; the chunks end with their proven Contents.
+    """Put the chunks under `key`, no faster than `limit`; they end with their proven Contents.
 
     Returns when the store has the whole object, or raises what ended it, after the upload was
     aborted. A request to end is seen by the source at its next chunk.
     """
-    work = _Transfer(store, key, chunks)
+    work = _Transfer(store, key, chunks, limit)
     proving, uploading = _start(work.prove, "prove"), _start(work.upload, "upload")
     while uploading.is_alive():
         uploading.join(LOOK_EVERY)
