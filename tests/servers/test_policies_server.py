@@ -104,12 +104,12 @@ class Rights:
     folder: Path
     mount: str
 
-    def bao(self, rules: Rules) -> HttpBao:
-        """A client that has logged in with these rules alone."""
+    def bao(self, rules: Rules, *, default: bool = False) -> HttpBao:
+        """A client that has logged in with these rules alone, or with the server's default policy beside."""
         policy = f"{self.mount}-policy"
         self.vault.policy(policy, to_hcl(rules) or "# nothing")
         role = enable_approle(self.vault, [policy], mount=self.mount)
-        self.vault.ask("POST", f"auth/{self.mount}/role/backup", {"token_no_default_policy": True})
+        self.vault.ask("POST", f"auth/{self.mount}/role/backup", {"token_no_default_policy": not default})
         self.folder.mkdir(exist_ok=True)
         (self.folder / "role_id").write_text(role.role_id)
         (self.folder / "secret_id").write_text(role.secret_id)
@@ -240,6 +240,13 @@ def test_nothing_of_the_policy_is_too_much(
     bao = rights.bao(without(rules, path, capability))
     failing = [row for row, works in table.items() if not works(bao)]
     assert failing == [(path, capability)]
+
+
+def test_with_the_default_policy_the_snapshots_paths_are_enough(printed: Printed, rights: Rights) -> None:
+    """The others are in it."""
+    rules = rules_of(printed, "--for", "restore", "--force")
+    bao = rights.bao({path: rules[path] for path in (SNAPSHOT, FORCE)}, default=True)
+    assert [row for row, works in RESTORE.items() if not works(bao)] == []
 
 
 def test_a_backup_cannot_restore(printed: Printed, rights: Rights) -> None:
