@@ -73,7 +73,7 @@ def test_no_configuration_at_all(command: Command) -> None:
     """Neither an option nor a Job's variable: it says what to give, not each variable's name."""
     answer = command("list", config=None)
     assert (answer.code, answer.out) == (1, "")
-    assert "give --config FILE" in answer.complaint
+    assert "give --config FILE with the cluster's document, or --target URL" in answer.complaint
     assert "BACKUP_JWT_AUTH_ROLE" not in answer.complaint
 
 

@@ -19,6 +19,7 @@ from bao_backup.entry.source import Source, load_settings, load_settings_of_all
 from bao_backup.entry.wiring import store_of
 from bao_backup.ports import Store
 
+GIVE = "give --config FILE with the cluster's document, or --target URL of the bucket, as s3://BUCKET/PREFIX"
 #: So many names of clusters fit into an error.
 NAMED = 20
 
@@ -83,7 +84,7 @@ def open_place(source: Source) -> Place:
     """
     _check(source)
     if source.target is None:
-        settings = load_settings(source.config, source.cluster, source.secrets)
+        settings = load_settings(source.config, source.cluster, source.secrets, GIVE)
         return Place(_opened(settings), settings.namespace, settings.name, settings.retention)
     target = open_target(source)
     if source.cluster:
@@ -133,7 +134,7 @@ def _check(source: Source) -> None:
 def _settings_of_target(source: Source) -> RunSettings:
     """Of any cluster with the one target of the configuration."""
     if source.config is None or source.cluster is not None:
-        return load_settings(source.config, source.cluster, source.secrets)
+        return load_settings(source.config, source.cluster, source.secrets, GIVE)
     every = load_settings_of_all(source.config, source.secrets)
     targets = {_place_of(settings): settings for settings in every}
     if len(targets) > 1:

@@ -107,17 +107,19 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return source_options(target(credentials(with_source)))
 
 
-def load_settings(config: Path | None, cluster: str | None, secrets: Path | None) -> RunSettings:
-    """The settings of the one cluster that the options, or the environment, name."""
+def load_settings(
+    config: Path | None, cluster: str | None, secrets: Path | None, hint: str = _GIVE_CONFIG
+) -> RunSettings:
+    """The settings of the one cluster that the options, or the environment, name; `hint`: how to name one."""
     if config is not None:
         return _from_documents(config, cluster, secrets)
     if cluster is not None:
-        raise ConfigurationError(f"find the cluster {cluster}", "--cluster needs --config", hint=_GIVE_CONFIG)
+        raise ConfigurationError(f"find the cluster {cluster}", "--cluster needs --config", hint=hint)
     if not any(os.environ.get(name) for name in _SIGNS_OF_A_JOB):
         raise ConfigurationError(
             "find the configuration",
             "there is no --config, and no variable of a Job is set",
-            hint=_GIVE_CONFIG,
+            hint=hint,
         )
     return from_environment(os.environ)
 
