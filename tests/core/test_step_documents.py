@@ -178,3 +178,23 @@ def test_the_status_names_the_generation_that_it_is_about() -> None:
     ready = world.status.condition("BackupReady")
     assert ready is not None
     assert (world.status.observed_generation, ready.observed_generation) == (1, 1)
+
+
+def test_a_store_that_is_not_verified_is_told_once_and_shown_while_it_is_so() -> None:
+    """In a condition that other mistakes do not change, and by one event; it stops nothing."""
+    world = World(spec__backup__target__insecureSkipVerify=True)
+    world.until(at("01:00"))
+    world.finish()
+    world.until(at("02:00"))
+    assert len(world.started) == 2
+    (told,) = world.told("InsecureSkipVerify")
+    assert "spec.backup.target.insecureSkipVerify" in told
+    world.edit(schedule="61 * * * *")
+    world.settle()
+    shown = world.status.condition("StoreVerified")
+    assert shown is not None
+    assert (shown.status, shown.reason, shown.message) == ("False", "InsecureSkipVerify", told)
+    world.edit(spec__backup__target__insecureSkipVerify=False, schedule="0 * * * *")
+    world.settle()
+    assert world.status.condition("StoreVerified") is None
+    assert world.told("InsecureSkipVerify") == [told]

@@ -18,12 +18,14 @@ from bao_backup.core.errors import (
     InternalError,
     LoginError,
     StorageDeniedError,
+    StorageFullError,
     StorageUnavailableError,
 )
 from bao_backup.core.model import Outcome, Trigger, VerifyLevel
 from bao_backup.core.naming import parse_key
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.settings import RunSettings
+from bao_backup.core.storage import StoreSettings
 
 
 @pytest.fixture
@@ -206,3 +208,16 @@ def test_a_key_that_nobody_chose_is_made_from_the_time(run: Run) -> None:
     assert name is not None
     assert (name.taken, name.kind) == (SLOT, "pre-upgrade")
     assert run.written.key in run.site.proven()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_store_that_is_not_verified_is_a_warning(run: Run, fails: bool) -> None:
+    """Of each run, however it ends."""
+    store = StoreSettings(provider="memory", insecure_skip_verify=True)
+    run.settings = replace(SETTINGS, store=store)
+    if fails:
+        run.store = FaultyStore(run.site.store, [Fault("put", StorageFullError("put", "it is full"))])
+    run.end()
+    assert run.written.succeeded is not fails
+    (warning,) = run.written.warnings
+    assert "insecureSkipVerify" in warning

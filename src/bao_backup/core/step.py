@@ -36,6 +36,7 @@ from bao_backup.core.status import (
     Waiting,
     with_condition,
 )
+from bao_backup.core.unverified import tell_of_store
 from bao_backup.core.wanted import Wanted, request_of, schedule_stopped, wanted_now
 
 #: How soon a blocked slot is tried again, when nothing happens before; and how soon to see whether
@@ -53,7 +54,8 @@ def step(observed: Observed, now: datetime) -> Decision:
     status = replace(status, observed_generation=observed.generation)
     status, ended = settle_runs(observed, status, now)
     status, told = _tell_of_document(observed, status, now)
-    actions += (*ended, *_forget_restores(observed), *told)
+    status, unverified = tell_of_store(observed, status, now)
+    actions += (*ended, *_forget_restores(observed), *told, *unverified)
     if observed.document is None or observed.document.spec.backup is None:
         return _without_schedule(observed, status, actions, now)
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from bao_backup.adapters.system import SystemClock, keep_freed_memory
 from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError
 from bao_backup.core.model import Result, RetentionOutcome
@@ -99,9 +101,10 @@ def _run(
                 slot=order.slot,
                 trigger=order.trigger,
                 tries=flow.tries if flow else 0,
-                warnings=flow.warnings if flow else (),
+                warnings=settings.store.warnings + (flow.warnings if flow else ()),
             )
             return Ended(result, error)
+        taken = replace(taken, warnings=settings.store.warnings + taken.warnings)
         return Ended(_finish(order, taken, store, clock, stop, reporter), None)
 
 

@@ -139,6 +139,9 @@ def _row(row: Seen, now: datetime) -> tuple[str, ...]:
     valid = status.condition("DocumentValid")
     if valid is not None and valid.status == "False" and valid.message not in why:
         why = "; ".join(part for part in (why, f"{valid.reason}: {valid.message}") if part)
+    verified = status.condition("StoreVerified")
+    if verified is not None and verified.status == "False":
+        why = "; ".join(part for part in (why, "the store's certificate is not verified") if part)
     return (
         f"{row.namespace}/{row.name}",
         state,
