@@ -39,7 +39,7 @@ def assert_recovers(site: Site, place: BucketPlace, **job: Any) -> None:
     ("call", "status", "code", "reason"),
     [
         (Call.PART, 500, "InternalError", "StorageUnavailable"),
-        (Call.PART, 503, "SlowDown", "StorageUnavailable"),
+        (Call.PART, 503, "SlowDown", "StorageThrottled"),
         (Call.PART, 403, "AccessDenied", "StorageDenied"),
         (Call.INITIATE, 503, "ServiceUnavailable", "StorageUnavailable"),
         (Call.INITIATE, 403, "AccessDenied", "StorageDenied"),

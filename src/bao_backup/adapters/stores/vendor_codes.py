@@ -191,6 +191,11 @@ _OF_GOOGLE: tuple[Row, ...] = (
     *_rows(GOOGLE, 413, _LARGE, "uploadTooLarge"),
 )
 
+_NOT_ACCEPTED = Meaning(
+    errors.StorageLoginError,
+    "the store does not accept the credentials, or they have expired",
+    "see the key, signature or token, and this machine's clock",
+)
 _TENANT = "correct clientId and tenantId: the account's own tenant"
 _OF_AZURE: tuple[Row, ...] = (
     Row(AZURE, 403, "AuthenticationFailed", m.EXPIRED, "not valid in the specified time frame"),
@@ -205,16 +210,9 @@ _OF_AZURE: tuple[Row, ...] = (
         ),
         "not well formed",
     ),
-    Row(
-        AZURE,
-        403,
-        "AuthenticationFailed",
-        Meaning(
-            errors.StorageLoginError,
-            "the store does not accept the credentials, or they have expired",
-            "see the key, signature or token, and this machine's clock",
-        ),
-    ),
+    *_rows(AZURE, 403, _NOT_ACCEPTED, "AuthenticationFailed"),
+    # Azurite's code for wrong keys and for signatures that have ended.
+    Row(AZURE, 403, "AuthorizationFailure", _NOT_ACCEPTED, "failed to authenticate"),
     Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "expired"),
     Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "Lifetime validation failed"),
     Row(
