@@ -68,8 +68,8 @@ def policy_command(
     store: what the target has to allow, and to whom. server: the policy and the role in OpenBao.
     lifecycle: rules of the bucket that do what the retention does. All of them, if none is named.
 
-    Nobody is asked and nothing is changed: what is printed is a script to read, fill in and paste. Where
-    the same login does both, that of a backup must not be able to restore: hence two roles.
+    Nobody is asked and nothing is changed: what is printed is a script to read, fill in and paste. A restore
+    has a role of its own (--for restore), so that no backup can restore.
     """
     asked = _asked(config, cluster, secrets, Purpose(purpose))
     asked = replace(asked, **{name: value for name, value in given.items() if value})
