@@ -19,6 +19,7 @@ from bao_backup.adapters.stores.disk import BY_ERRNO, Disk
 from bao_backup.core.errors import (
     BucketNotFoundError,
     ConfigurationError,
+    ObjectChangedError,
     ObjectNotFoundError,
     StorageError,
 )
@@ -188,6 +189,17 @@ def test_shortened(store: Store, folder: Path) -> None:
     os.truncate(folder / KEY, MIB)
     with pytest.raises(StorageError):
         b"".join(chunks)
+
+
+def test_replaced(store: Store) -> None:
+    """A file that is replaced while it is read is read to its end, and the next read notices."""
+    etag = store.put(KEY, blocks(3, seed=1)).etag
+    chunks = store.get(KEY, etag=etag)
+    first = next(chunks)
+    store.put(KEY, blocks(3, seed=2))
+    assert b"".join([first, *chunks]) == b"".join(blocks(3, seed=1))
+    with pytest.raises(ObjectChangedError):
+        next(store.get(KEY, etag=etag))
 
 
 @pytest.mark.parametrize("number", sorted(BY_ERRNO))

@@ -45,6 +45,18 @@ def test_keys(place: Place, key: str) -> None:
     assert keys(store) == []
 
 
+@pytest.mark.parametrize("prefix", ["with space", "ümläut/日本語 🗝", "plus+and&and=", "percent%20"])
+def test_prefixes(place: Place, prefix: str) -> None:
+    """What is below a folder is listed and swept, whatever the characters of its name."""
+    store = place.store
+    for key in (f"{prefix}/b c", f"{prefix}/a/ä", f"{prefix} more/x", f"{prefix}x"):
+        store.create(key, b"x")
+    assert keys(store, prefix) == keys(store, f"{prefix}/") == [f"{prefix}/a/ä", f"{prefix}/b c"]
+    assert store.sweep(prefix) == 0
+    store.delete(f"{prefix}/b c")
+    assert keys(store, prefix) == [f"{prefix}/a/ä"]
+
+
 BAD_KEYS = ["", "/a", "a/", "a//b", ".", "..", "../a", "a/../../b", "a/./b", "a\nb", "a\0b", "n" * 256]
 
 
