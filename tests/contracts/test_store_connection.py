@@ -24,7 +24,7 @@ from tests.harness.minio import Minio
 from tests.harness.process import free_ports
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import StorageError, StorageUnavailableError
+from bao_backup.core.errors import StorageError, StorageUnavailableError, StoredDiffersError
 from bao_backup.core.storage import StoreSettings
 
 FOLDER = KEY.rpartition("/")[0]
@@ -154,6 +154,42 @@ def test_tls_goes_through_the_proxy(minio_tls: Minio) -> None:
         with pytest.raises(StorageError):
             use_all(settings, s3_credentials(minio_tls))
     minio_tls.root.remove_bucket("proxied")
+
+
+# --- what is changed on its way ----------------------------------------------------------------
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("checksum", ["", "SHA256", "CRC64NVME"])
+@pytest.mark.parametrize("size", [1, 6])
+def test_s3_refuses_a_part_that_was_changed(minio: Minio, bucket: str, checksum: str, size: int) -> None:
+    """One bit on the way from us: by the signature, which has the part's SHA-256, whatever else is set."""
+    with ForwardProxy(minio.url) as proxy:
+        proxy.spoils = True
+        settings = StoreSettings(
+            provider="s3",
+            bucket=bucket,
+            endpoint=minio.url,
+            proxy=proxy.url,
+            checksum=checksum,
+            max_retries=1,
+        )
+        with pytest.raises(StorageError) as raised:
+            open_store(settings, s3_credentials(minio)).put(KEY, blocks(size))
+    assert "SHA256Mismatch" in raised.value.details
+    assert minio.root.keys_in(bucket) == []
+    assert minio.root.uploads(bucket) == []
+
+
+@pytest.mark.servers
+def test_google_has_another_md5_then(fake_gcs: FakeGcs, gcs_bucket: str) -> None:
+    """The store says the MD5 of what came in, which is not that of what was sent: it does not stay."""
+    with ForwardProxy(fake_gcs.url) as proxy:
+        proxy.spoils = True
+        settings = StoreSettings(provider="gcs", bucket=gcs_bucket, endpoint=fake_gcs.url, proxy=proxy.url)
+        with pytest.raises(StoredDiffersError):
+            open_store(settings, ACCOUNT_FILE).put(KEY, blocks(6))
+    assert fake_gcs.keys_in(gcs_bucket) == []
 
 
 # --- patience ----------------------------------------------------------------------------------
