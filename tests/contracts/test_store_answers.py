@@ -32,7 +32,8 @@ from bao_backup.core.errors import BaoBackupError, ObjectExistsError, ObjectNotF
 VENDORS = ("s3", "gs", "azure")
 #: Those which put in XML what Google's JSON API says as a `reason`.
 JSON_CODE = re.compile(r"[a-z][A-Za-z]+")
-NOW = datetime.now(UTC).replace(microsecond=0)
+#: In an answer's body: its moment, so many seconds after the test's.
+MOMENT = re.compile(r"@(-?\d+)@")
 
 
 @pytest.fixture(scope="module")
@@ -170,13 +171,18 @@ def gs(status: int, reason: str, message: str) -> Reply:
     return Reply(status, f'{{"error": {{"code": {status}, "message": "{message}", "errors": [{error}]}}}}')
 
 
-def azure(status: int, code: str, message: str, detail: str = "", moment: datetime = NOW) -> Reply:
-    """As Azure Blob Storage."""
-    said = f"{message}\nRequestId:6a8fbfd4-501e-0012\nTime:{moment:%Y-%m-%dT%H:%M:%S}.3098953Z"
+def azure(status: int, code: str, message: str, detail: str = "", after: timedelta = timedelta()) -> Reply:
+    """As Azure Blob Storage, whose clock is `after` ours."""
+    said = f"{message}\nRequestId:6a8fbfd4-501e-0012\nTime:@{after.total_seconds():.0f}@"
     more = f"<AuthenticationErrorDetail>{detail}</AuthenticationErrorDetail>" if detail else ""
     head = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
     text = f"{head}<Message>{said}</Message>{more}</Error>"
     return Reply(status, text, {"x-ms-error-code": code})
+
+
+def moment(match: re.Match[str]) -> str:
+    """As Azure writes it."""
+    return f"{datetime.now(UTC) + timedelta(seconds=int(match[1])):%Y-%m-%dT%H:%M:%S.%f}8Z"
 
 
 FAILED = "Server failed to authenticate the request. Make sure the value of Authorization header is formed"
@@ -368,14 +374,14 @@ TOLD = [
             "AuthenticationFailed",
             FAILED,
             "Request date header too old: 'x'",
-            NOW + timedelta(minutes=31),
+            timedelta(minutes=31),
         ),
         "StorageClockSkewed",
         ("31 min behind the store's",),
     ),
     Told(
         "azure",
-        azure(403, "AuthenticationFailed", FAILED, "", NOW - timedelta(hours=3)),
+        azure(403, "AuthenticationFailed", FAILED, "", timedelta(hours=-3)),
         "StorageClockSkewed",
         ("3.0 h ahead of the store's",),
         "get",
@@ -532,7 +538,7 @@ TOLD = [
 )
 def test_told_apart(server: Answering, told: Told) -> None:
     """What vendors say in their own words has its reason, and the words that a person needs."""
-    server.reply = told.reply
+    server.reply = told.reply._replace(body=MOMENT.sub(moment, told.reply.body))
     error = failure(told.vendor, told.act, server)
     assert error is not None
     check_form(error, told.vendor, told.act)
