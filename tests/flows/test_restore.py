@@ -30,6 +30,7 @@ from bao_backup.core.restore_errors import (
 )
 from bao_backup.core.restore_settings import Wanted
 from bao_backup.flows.read import read_receipt
+from bao_backup.flows.restore import RestoreFlow
 
 #: What a proposal says last of the old data.
 REST = "Raft index 1, version 2.4.4, proven"
@@ -199,6 +200,17 @@ def test_a_newer_snapshot_needs_force() -> None:
     assert site.data() == "old"
 
 
+def test_a_server_that_was_replaced_by_an_older_one_is_noticed() -> None:
+    """Nodes of two versions, and another one leads when a person has thought."""
+    site = RestoreSite()
+    with site.flow() as flow:
+        proposal = flow.prove()
+        site.cluster.version = "2.4.3"
+        with pytest.raises(SnapshotNewerError):
+            flow.carry_out(proposal)
+    assert (site.data(), site.cluster.submissions) == ("new", 0)
+
+
 def test_another_seal_is_told() -> None:
     """The server decides; a person knows before."""
     site = RestoreSite()
@@ -298,6 +310,22 @@ def test_what_is_wanted_must_be_one_thing() -> None:
         with pytest.raises(ConfigurationError):
             site.run(**changes)
         assert site.bao.calls == []
+
+
+def test_a_place_of_the_safety_backup_without_its_store_is_a_mistake() -> None:
+    """It is never left out in silence."""
+    site = RestoreSite()
+    flow = RestoreFlow(
+        site.settings(),
+        bao=site.bao,
+        source=site.store,
+        safety=None,
+        clock=site.clock,
+        stop=site.stop,
+        reporter=site.reporter,
+    )
+    with pytest.raises(ConfigurationError):
+        flow.prove()
 
 
 def test_without_a_receipt_a_backup_proves_itself_alone() -> None:

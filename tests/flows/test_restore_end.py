@@ -237,6 +237,20 @@ def test_a_signal_in_the_middle_of_a_reading(reading: int) -> None:
     site.check(data="new", submissions=reading - 1, safety=reading == 2)
 
 
+def test_a_signal_at_the_last_byte() -> None:
+    """It is read, and not given out yet: the server gets no end of it."""
+    site = RestoreSite()
+    site.reporter.at_words = (
+        "sending",
+        lambda: setattr(
+            site.reporter, "at_bytes", (len(site.old), lambda: site.stop.ask("ended by SIGTERM"))
+        ),
+    )
+    with pytest.raises(InterruptedRunError):
+        site.run()
+    site.check(data="new", submissions=1, safety=True)
+
+
 def test_a_server_that_takes_no_byte_does_not_keep_a_run_from_its_end() -> None:
     """The connection is cut, and the run says that it was told to end."""
     site = RestoreSite()
@@ -264,27 +278,3 @@ def test_a_settled_end_is_told_though_the_run_must_end() -> None:
 
     assert isinstance(site.run(bao=Last(site.cluster)), Restored)
     site.check(data="old", submissions=1, safety=True)
-
-
-def test_a_restore_of_many_chunks_holds_the_last_one_back() -> None:
-    """Until all of it is proven again: the server has at most all but that before."""
-    site = RestoreSite()
-    sent: list[int] = []
-
-    class Counting(MemoryBao):
-        def restore(self, leader, chunks, size, *, force) -> None:  # type: ignore[no-untyped-def]
-            def counted():  # type: ignore[no-untyped-def]
-                for chunk in chunks:
-                    sent.append(len(chunk))
-                    yield chunk
-
-            super().restore(leader, counted(), size, force=force)  # type: ignore[no-untyped-call]
-
-    at_end: list[int] = []
-    site.reporter.at_words = (
-        "sending",
-        lambda: setattr(site.reporter, "at_bytes", (len(site.old), lambda: at_end.append(sum(sent)))),
-    )
-    site.run(bao=Counting(site.cluster))
-    assert sum(sent) == len(site.old)
-    assert at_end[0] < len(site.old)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import NamedTuple, cast
 
 import pytest
-from tests.flows.restore_site import RestoreSite
-from tests.flows.site import EARLIER
+from tests.flows.restore_site import RestoreSite, snapshot
+from tests.flows.site import EARLIER, NODES, PIECE
 
-from bao_backup.adapters.memory_bao import BaoFault
+from bao_backup.adapters.memory_bao import BaoFault, MemoryBao
 from bao_backup.adapters.memory_bao import Method as BaoMethod
 from bao_backup.adapters.memory_store import Fault, FaultyStore
 from bao_backup.adapters.memory_store import Method as StoreMethod
@@ -21,18 +21,22 @@ from bao_backup.core.errors import (
     LeaderError,
     LeaderLostError,
     LoginError,
+    RestoreUnknownError,
     ServerUntrustedError,
     SnapshotDeniedError,
     StorageDeniedError,
     StorageError,
     StorageUnavailableError,
+    StoredDiffersError,
 )
+from bao_backup.core.model import Leader
 from bao_backup.core.restore_errors import (
     RestoreCutOffError,
     RestoreDeniedError,
     RestoreRefusedError,
     SafetyBackupError,
 )
+from bao_backup.flows.restore_source import RestoreSource
 
 #: Why each call of the source is made.
 SOURCE = [
@@ -293,6 +297,63 @@ def test_what_changes_between_proof_and_stream_is_cut_off(what: str, etag_stays:
     assert site.cluster.submissions == 1
     assert len(site.way_back()) == 1
     assert site.cluster.tokens == {}
+
+
+@pytest.mark.parametrize("what", ["a byte changed that only the digest covers", "longer"])
+def test_the_last_chunk_waits_for_the_proof(what: str) -> None:
+    """Whoever is given the chunks never has all of them, nor more than were announced."""
+    site = RestoreSite()
+    source = RestoreSource(site.settings(), site.store, stop=site.stop, reporter=site.reporter)
+    proven = source.prove()
+    longer = snapshot(5, padding=400)
+    body = longer if what == "longer" else spoilt(site)[what]
+    stored = site.store.put(EARLIER, iter([body]))
+    given: list[bytes] = []
+    with pytest.raises(StoredDiffersError):
+        given.extend(source.again(stored, proven.contents))
+    assert len(site.old) - 2 * PIECE <= len(b"".join(given)) < len(site.old)
+    assert not source.whole
+
+
+@pytest.mark.parametrize("call", [1, 2], ids=["before the proposal", "before the submission"])
+def test_another_leader_between_two_questions(call: int) -> None:
+    """What is proposed, and what is sent, is about one leader: it is asked again."""
+    site = RestoreSite()
+    with site.flow((), [BaoFault(method="nodes", call=call, elects=NODES[1])]) as flow:
+        proposal = flow.prove()
+        active = [node.address for node in proposal.nodes if node.leader is not None]
+        assert active == [proposal.leader.address]
+        assert flow.carry_out(proposal).leader.address == NODES[1]
+    site.check(data="old", submissions=1, safety=True)
+    assert any(words.startswith("the leader was lost") for words in site.reporter.words)
+
+
+def test_a_leader_that_is_lost_again_and_again_ends_the_restore() -> None:
+    """After three tries."""
+    site = RestoreSite()
+    with pytest.raises(LeaderLostError):
+        site.run((), [BaoFault(method="seal", error=LOST, times=1000)])
+    assert [method for method, _ in site.bao.calls].count("seal") == 3
+    site.check(data="new", submissions=0, safety=False)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_defect_in_mid_submission(whole: bool) -> None:
+    """Once the end was given out nobody knows what the server has: then that is said of the server."""
+    site = RestoreSite()
+
+    class Broken(MemoryBao):
+        def restore(self, leader: Leader, chunks: Iterator[bytes], size: int, *, force: bool) -> None:
+            del leader, size, force
+            site.cluster.submissions += 1
+            next(chunks)
+            if whole:
+                list(chunks)
+            raise ZeroDivisionError
+
+    with pytest.raises(RestoreUnknownError if whole else ZeroDivisionError):
+        site.run(bao=Broken(site.cluster))
+    site.check(data="new", submissions=1, safety=True)
 
 
 class _Killed(BaseException):

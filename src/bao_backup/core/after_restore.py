@@ -49,6 +49,11 @@ class Look(Value, frozen=True, kw_only=True):
         found = [node.applied_index for node in self.nodes if node.leader is not None]
         return found[0] if leader is not None and found else 0
 
+    def led_by(self, leader: Leader) -> bool:
+        """Whether this very node is the one that leads; a Service's name stands for several."""
+        now = self.leader
+        return now is not None and (now.address, now.ip) == (leader.address, leader.ip)
+
     def state_of(self, address: str, ip: str) -> NodeState:
         """What this node is; UNREACHABLE where nobody asked it."""
         states = [node.state for node in self.nodes if (node.address, node.ip) == (address, ip)]
@@ -110,9 +115,9 @@ def judge(sent: Sent, looks: Sequence[Look]) -> Judgement:
         }
         return Judgement(Verdict.NOT_YET, f"{leader.address} leads, and {shows[evidence]}")
     enough = SETTLED_LOOKS if evidence is Evidence.NEW else SETTLED_LOOKS_BY_INDEX
-    if not _held(looks, enough, lambda look: _leads(look, leader)):
+    if not _held(looks, enough, lambda look: look.led_by(leader)):
         return Judgement(Verdict.NOT_YET, f"{leader.address} leads, and has not settled")
-    if _followed_as_before(sent, newest) or _held(looks, LONGEST_LOOKS, lambda look: _leads(look, leader)):
+    if _followed_as_before(sent, newest) or _held(looks, LONGEST_LOOKS, lambda look: look.led_by(leader)):
         return Judgement(Verdict.DONE, f"{leader.address} leads, with the snapshot's data")
     return Judgement(
         Verdict.NOT_YET, f"{leader.address} leads, and not all follow it yet ({_states(newest)})"
@@ -132,7 +137,7 @@ def evidence_of(sent: Sent, look: Look) -> Evidence:
         return Evidence.OLD
     if asked and look.knows_login is False and (sent.accepted or moved):
         return Evidence.NEW
-    same = (leader.address, leader.ip) == (sent.leader.address, sent.leader.ip)
+    same = look.led_by(sent.leader)
     return Evidence.MAYBE if sent.accepted and same and moved and not asked else Evidence.NONE
 
 
@@ -159,11 +164,6 @@ def _followed_as_before(sent: Sent, look: Look) -> bool:
         for node in sent.before.nodes
         if node.state in well
     )
-
-
-def _leads(look: Look, leader: Leader) -> bool:
-    now = look.leader
-    return now is not None and (now.address, now.ip) == (leader.address, leader.ip)
 
 
 def _held(looks: Sequence[Look], count: int, shows: Callable[[Look], bool]) -> bool:

@@ -51,8 +51,8 @@ def propose(
     capabilities = bao.capabilities(leader, paths)
     warnings += check_may_restore(capabilities, leader, force=force)
     nodes = bao.nodes()
-    if Look(nodes=nodes).leader is None:
-        raise LeaderLostError(f"look at {leader.address}", "no node, or more than one, says that it leads")
+    if not Look(nodes=nodes).led_by(leader):
+        raise LeaderLostError(f"look at {leader.address}", "it is not the leader any more")
     decision = decide_safety(capabilities, nodes, leader, wanted=bool(safety_place))
     warnings += decision.warnings
     warnings += compare_members(backup.contents, backup.receipt, leader, nodes, force=force)

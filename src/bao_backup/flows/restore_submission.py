@@ -70,9 +70,9 @@ class Submission:
             compare_versions(proposal.location, proposal.version, leader.version, force=self._settings.force)
         self._server.bao.login(leader)
         look = self._watch.look()
-        if look.leader is None or look.leader.address != leader.address:
+        if not look.led_by(leader):
             raise LeaderLostError(f"look at {leader.address}", "it is not the leader any more")
-        return look.leader, look
+        return leader, look
 
     def _send(self, leader: Leader, proposal: Proposal) -> bool:
         """Whether it was accepted; False when nobody knows. Raises where nothing was applied."""
