@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.adapters.clients import TOKEN, settings_for
 from tests.adapters.scripted import End, Script, ScriptedServer, reply
@@ -98,6 +98,7 @@ def test_accepted(*, force: bool, path: str, script: Script, tmp_path: Path) -> 
         max_size=8,
     )
 )
+@example(sizes=[0, 0])
 def test_every_cut_into_chunks(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
     """Whatever chunks a body comes in, the server gets the same bytes."""
     chunks = [bytes([number + 1]) * size for number, size in enumerate(sizes)]

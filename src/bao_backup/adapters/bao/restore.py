@@ -78,8 +78,8 @@ class _Restore:
         self._answer_seconds = answer_seconds
         self._stall_seconds = connection.settings.stall_seconds
         self._sent = 0
-        #: From here on the server may have enough to apply it.
-        self._ending = False
+        #: From here on the server may have enough to apply it: of an empty body with the head.
+        self._ending = not size
         self._selector = selectors.DefaultSelector()
         self._answer: io.BufferedReader | None = None
 
