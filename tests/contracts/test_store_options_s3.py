@@ -182,13 +182,31 @@ def test_lock_of_another_version(locking: Minio, lockable: str) -> None:
         assert b"GOVERNANCE" in locking.root.ask("GET", f"/{lockable}/{KEY}", query).body
 
 
-def test_lock_by_a_longer_default(locking: Minio, lockable: str) -> None:
-    """A bucket's default that is longer stays, and is what is said."""
+def lock_by_default(minio: Minio, bucket: str) -> None:
+    """What is put into the bucket is locked for ten days, whoever does it."""
     default = (
         "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
         "<Mode>COMPLIANCE</Mode><Days>10</Days></DefaultRetention></Rule></ObjectLockConfiguration>"
     )
-    locking.root.ask("PUT", f"/{lockable}", {"object-lock": ""}, default.encode())
+    minio.root.ask("PUT", f"/{bucket}", {"object-lock": ""}, default.encode())
+
+
+@pytest.mark.parametrize("by_default", [True, False])
+def test_lock_of_the_bucket(locking: Minio, lockable: str, by_default: bool) -> None:
+    """Where the target says that the bucket locks, the store is asked until when: it may not do so."""
+    if by_default:
+        lock_by_default(locking, lockable)
+    store = opened(locking, lockable, default_lock=True)
+    for sent in (store.put(KEY, blocks(6)), store.create(RECEIPT, b"{}")):
+        if by_default:
+            assert retention_of(locking, lockable, sent.key) == ("COMPLIANCE", sent.locked_until)
+        else:
+            assert sent.locked_until is None
+
+
+def test_lock_by_a_longer_default(locking: Minio, lockable: str) -> None:
+    """A bucket's default that is longer stays, and is what is said."""
+    lock_by_default(locking, lockable)
     store = opened(locking, lockable, lock_mode=LockMode.GOVERNANCE, lock_days=3)
     sent = store.put(KEY, blocks(1))
     assert sent.locked_until is not None

@@ -104,6 +104,7 @@ def store_settings(target: Target) -> StoreSettings:
         metadata=target.metadata,
         lock_mode=lock.mode if lock else None,
         lock_days=lock.days if lock else 0,
+        default_lock=s3.object_lock,
         checksum=s3.checksum or "",
         part_size=target.part_size,
         concurrency=target.concurrency,

@@ -88,6 +88,8 @@ class StoreSettings(Value, frozen=True, kw_only=True):
     #: How each object is locked, and for how many days from the beginning of its upload; None: it is not.
     lock_mode: LockMode | None = None
     lock_days: int = 0
+    #: S3 only: the bucket's own default locks objects; until when is asked after the upload.
+    default_lock: bool = False
     #: S3 only: what the store keeps and compares for each part: "", "SHA256" or "CRC64NVME".
     checksum: str = ""
     #: Bytes of each part of an upload but the last, and how many are under way at once.

@@ -75,7 +75,7 @@ def run_backup(
             known = error if isinstance(error, BaoBackupError) else InternalError.unforeseen("back up", error)
             ended = Ended(failed(known, started=started, finished=clock.now()), known)
         if result_file is not None:
-            _leave_result(result_file, ended.result)
+            leave_result(result_file, ended.result)
     return ended
 
 
@@ -118,7 +118,9 @@ def _finish(
             plan = prune.plan(store, order.prefix, order.retention, clock.now())
             for decision in plan.dropped:
                 reporter.say(f"retention drops {decision.backup.key}: {decision.why}")
-            retention = prune.carry_out(store, plan, stop)
+            retention = prune.carry_out(
+                store, plan, stop, on_locked=lambda error: reporter.say(f"retention: {error.message}")
+            )
         except BaoBackupError as error:
             retention = RetentionOutcome(kept=0, failed=(error.why,))
         except Exception as error:  # noqa: BLE001 - a defect in retention does not undo the backup
@@ -156,7 +158,8 @@ def order_of(settings: RunSettings, clock: Clock) -> BackupOrder:
     )
 
 
-def _leave_result(file: Path, result: Result) -> None:
+def leave_result(file: Path, result: Result) -> None:
+    """Write the result; InternalError, which says what it was, when that cannot be."""
     try:
         write_result(file, result)
     except OSError as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TypeVar
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
 
 from bao_backup.core.errors import BaoBackupError, ObjectExistsError, ObjectNotFoundError, StorageError
 from bao_backup.core.model import Backup, RetentionOutcome
@@ -22,6 +23,14 @@ BATCH = 250
 AT_ONCE = 8
 
 
+class _Left(NamedTuple):
+    """Backups that are still there: what kept each of them."""
+
+    errors: Mapping[str, BaoBackupError]
+    #: By what their receipts say: nobody asked the store.
+    locked: Mapping[str, BaoBackupError] = MappingProxyType({})
+
+
 def plan(store: Store, prefix: str, policy: RetentionPolicy, now: datetime) -> Plan:
     """What the policy keeps and drops of the backups below `prefix`. Deletes nothing."""
     return plan_retention(catalogue(store.list(prefix), prefix), policy, now)
@@ -37,12 +46,14 @@ def carry_out(
     stop: Stop | None = None,
     *,
     on_failure: Callable[[BaoBackupError], None] = _nobody,
+    on_locked: Callable[[BaoBackupError], None] = _nobody,
     batch: int = BATCH,
 ) -> RetentionOutcome:
     """Delete what the plan drops. What the store refuses is told, and the rest still goes on.
 
     When the run must end, what is left is left for the next time. `on_failure` gets the error of each
-    backup that is not dropped; `batch` backups are deleted at once.
+    backup that is not dropped; `on_locked` of each that is not tried, as its receipt says that it is
+    locked: that is no failure. `batch` backups are deleted at once.
 
     The receipts go first: a crash in between leaves unproven bodies, never a receipt that promises a
     body which is gone. Where the store refuses a body, its receipt is written back, so that the next
@@ -50,34 +61,41 @@ def carry_out(
     """
     dropped: list[str] = []
     failed: list[str] = []
+    locked = 0
     wanted = [decision.backup for decision in plan_.dropped]
     for start in range(0, len(wanted), batch):
         backups = wanted[start : start + batch]
         ending = stop.error() if stop is not None else None
         if ending is not None:
-            errors: Mapping[str, BaoBackupError] = {backup.key: ending for backup in backups}
+            left = _Left({backup.key: ending for backup in backups})
         else:
-            errors = _drop(store, backups, plan_.made)
+            left = _drop(store, backups, plan_.made)
         for backup in backups:
-            error = errors.get(backup.key)
-            if error is None:
+            error = left.errors.get(backup.key)
+            if backup.key in left.locked:
+                on_locked(left.locked[backup.key])
+                locked += 1
+            elif error is None:
                 dropped.append(backup.key)
             else:
                 failed.append(f"{backup.key}: {error.why}")
                 on_failure(error)
-    return RetentionOutcome(kept=len(plan_.kept) + len(failed), dropped=tuple(dropped), failed=tuple(failed))
+    return RetentionOutcome(
+        kept=len(plan_.kept) + locked + len(failed), dropped=tuple(dropped), failed=tuple(failed)
+    )
 
 
-def _drop(store: Store, backups: Sequence[Backup], now: datetime | None) -> Mapping[str, BaoBackupError]:
+def _drop(store: Store, backups: Sequence[Backup], now: datetime | None) -> _Left:
     """Delete the backups; why those are still there that are."""
     receipts, unread = _read_receipts(store, [backup.key for backup in backups if backup.proven])
-    unread |= _still_locked(store, receipts, now)
-    keys = [backup.key for backup in backups if backup.key not in unread]
+    locked = _still_locked(store, receipts, now)
+    keys = [backup.key for backup in backups if backup.key not in unread and backup.key not in locked]
     kept = store.delete_many([receipt_key(key) for key in keys])
     refused = {key: kept[receipt_key(key)] for key in keys if receipt_key(key) in kept}
     refused |= _delete_bodies(store, [key for key in keys if key not in refused])
     restored = _at_once(lambda key: _restore(store, key, receipts.get(key), refused[key]), list(refused))
-    return unread | {key: error for key, error in restored.items() if error is not None}
+    refusals = {key: error for key, error in restored.items() if error is not None}
+    return _Left(unread | refusals, locked)
 
 
 def _read_receipts(

@@ -38,8 +38,9 @@ READ_WAIT = 0.2
 Sweep = Callable[[str], int]
 #: Keys, and what deletes one by itself -> those that may still be there, and why.
 DeleteMany = Callable[[Sequence[str], Callable[[str], None]], Mapping[str, StorageError]]
-#: Locks an object that was just stored until then; gives until when it is locked, or raises StorageError.
-Lock = Callable[[Stored, datetime], datetime]
+#: Locks an object that was just stored until then, or leaves that to the bucket; gives until when it
+#: is locked, or raises StorageError.
+Lock = Callable[[Stored, datetime], datetime | None]
 
 
 class Place(NamedTuple):

@@ -71,7 +71,8 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
     )
     requests = Requests(bucket, keys.keys, translator)
     sweep = Uploads(requests, settings.dead_after).sweep
-    lock = Locks(requests, settings).lock if settings.lock_mode else None
+    locks = Locks(requests, settings)
+    lock = locks.lock if settings.lock_mode else locks.find if settings.default_lock else None
     place = Place(
         store, location, translator, sweep, lock=lock, delete_many=_deleting(requests, settings, translator)
     )

@@ -64,6 +64,11 @@ class Locks:
             raise type(error)(error.doing, error.why, hint=_HINT, details=error.details) from error
         return until
 
+    def find(self, stored: Stored, _until: datetime) -> datetime | None:
+        """Until when the bucket's default locks it; None: it does not, or nobody may tell us."""
+        query = {"retention": ""} | ({"versionId": stored.version} if stored.version else {})
+        return self._locked_until(stored.key, query)
+
     def _locked_until(self, key: str, query: dict[str, str]) -> datetime | None:
         """Until when it is locked; None: it is not, or nobody may tell us."""
         try:

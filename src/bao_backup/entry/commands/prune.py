@@ -100,7 +100,9 @@ def prune_command(*, source: Source, output: str, policy: RetentionPolicy | None
     outcome = None
     if not dry_run:
         with stopped_by_signals() as stop:
-            outcome = prune.carry_out(store, plan, stop, on_failure=errors.append)
+            outcome = prune.carry_out(
+                store, plan, stop, on_failure=errors.append, on_locked=lambda error: say(error.message)
+            )
     if outcome is None:
         say(f"{len(plan.kept)} to keep, {len(plan.dropped)} to drop; a dry run deletes nothing")
     else:
