@@ -32,7 +32,7 @@ from bao_backup.core.restore_spec import RestoreSource, RestoreSpec, check_diges
 from bao_backup.core.schedule import check_time_zone
 from bao_backup.core.servers import Connection
 from bao_backup.core.storage import check_key
-from bao_backup.core.store_options import ASLEEP, LACKS, check_storage_class
+from bao_backup.core.store_options import ASLEEP, LACKS, LARGEST_METADATA, check_storage_class
 from bao_backup.core.target import NO_CUSTOMER_KEYS, NO_SCOPE, AzureOptions, S3Options, Target
 
 
@@ -201,6 +201,40 @@ def _said_once(field: str, given: str, elsewhere: str) -> Rule:
     )
 
 
+_TAG = r"[A-Za-z0-9 +\-.:=_/]"
+_TAGS = (
+    Rule(
+        "tags",
+        "!has(self.tags) || self.tags.all(k, "
+        f"k.matches(r'^{_TAG}{{1,128}}$') && !k.lowerAscii().startsWith('aws:'))",
+        "expected keys of 1 to 128 letters, digits, spaces and + - . : = _ /, not aws: before them",
+    ),
+    Rule(
+        "tags",
+        f"!has(self.tags) || self.tags.all(k, self.tags[k].matches(r'^{_TAG}*$'))",
+        "expected values of letters, digits, spaces and + - . : = _ /",
+    ),
+)
+_METADATA = (
+    Rule(
+        "metadata",
+        "!has(self.metadata) || self.metadata.all(k, k.matches(r'^[a-z][a-z0-9_]{0,127}$'))",
+        "expected names of lower-case letters, digits and _, that begin with a letter",
+    ),
+    Rule(
+        "metadata",
+        "!has(self.metadata) || self.metadata.all(k, self.metadata[k].matches(r'^[!-~]([ -~]*[!-~])?$'))",
+        "expected values in ASCII, not empty and without spaces around them",
+    ),
+    Rule(
+        "metadata",
+        "!has(self.metadata) || self.metadata.map(k, k.size() + self.metadata[k].size()).sum() "
+        f"<= {LARGEST_METADATA}",
+        f"expected at most {LARGEST_METADATA} bytes in all, names and values",
+    ),
+)
+
+
 _ONE_LOGIN = (
     Rule(
         "jwtAuthRole",
@@ -238,6 +272,8 @@ RULES: Mapping[type[Value], tuple[Rule, ...]] = {
             "storageClass", _has("storageClass"), "has(self.s3.storageClass) && self.s3.storageClass != ''"
         ),
         _said_once("tags", _given("tags"), "has(self.s3.tags) && self.s3.tags.size() > 0"),
+        *_TAGS,
+        *_METADATA,
     ),
     AzureOptions: (
         Rule(
@@ -253,6 +289,7 @@ RULES: Mapping[type[Value], tuple[Rule, ...]] = {
             NO_CUSTOMER_KEYS,
         ),
         _asleep("s3"),
+        *_TAGS,
         Rule(
             "sse",
             f"!{_has('kmsKeyId')} || (has(self.sse) && self.sse in ['aws:kms', 'aws:kms:dsse'])",
