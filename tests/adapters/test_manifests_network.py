@@ -143,6 +143,16 @@ def test_ways_to_the_clouds_identity(target: dict[str, Any], expected: set[str])
     assert ways_out(changed("managed", target=store | target)) == expected | {"*:8200", "*:1"}
 
 
+@pytest.mark.parametrize(
+    ("proxy", "expected"),
+    [("http://proxy.example.com:3128", {"*:3128"}), ("http://10.0.0.8:3128", {"10.0.0.8/32:3128"})],
+)
+def test_a_way_to_the_proxy(proxy: str, expected: set[str]) -> None:
+    """Beside the one to the store, which NO_PROXY may name."""
+    target = {"endpoint": "https://store:9000", "proxy": proxy}
+    assert ways_out(changed("managed", target=target)) == expected | {"*:8200", "*:9000"}
+
+
 def test_a_folder_needs_no_way_out() -> None:
     """Only the servers are left."""
     assert ways_out(document_of("everything")) == {"*:8200"}

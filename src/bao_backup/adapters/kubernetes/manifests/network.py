@@ -82,7 +82,9 @@ def _to_servers(bao: BaoSettings) -> list[Manifest]:
 def _to_store(target: Target) -> list[Manifest]:
     if target.provider is Provider.FILE:
         return []
-    return _to_url(target.endpoint) if target.endpoint else [_rule("", HTTPS_PORT)]
+    # NO_PROXY may name the store, too: both ways are open.
+    by_proxy = _to_url(target.proxy) if target.proxy else []
+    return by_proxy + (_to_url(target.endpoint) if target.endpoint else [_rule("", HTTPS_PORT)])
 
 
 def _to_identity(target: Target) -> list[Manifest]:
