@@ -20,7 +20,7 @@ from tests.harness.vault import VaultCluster
 from tests.servers.program import FILLED, PART, Witness
 from tests.servers.program import Site as Program
 
-from bao_backup.adapters.kubernetes.names import TRIGGER, service_account_name
+from bao_backup.adapters.kubernetes.names import BACKUP_COMPONENT, TRIGGER, service_account_name
 
 Json = dict[str, Any]
 
@@ -101,7 +101,7 @@ class NodeSite:
 
     def account(self, name: str) -> str:
         """The ServiceAccount of a cluster's runs, as the user that it is."""
-        return f"system:serviceaccount:{self.namespace}:{service_account_name(name)}"
+        return f"system:serviceaccount:{self.namespace}:{service_account_name(name, BACKUP_COMPONENT)}"
 
     def trust(self, name: str) -> Json:
         """Let the runs of a cluster log in by JWT, as the API server vouches for them; gives `auth`."""

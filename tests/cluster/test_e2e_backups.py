@@ -20,7 +20,7 @@ from tests.harness.kubernetes_fixtures import KEYS_POLICY
 from tests.harness.logins import create_token, enable_approle, enable_userpass
 from tests.harness.minio import Minio
 
-from bao_backup.adapters.kubernetes.names import service_account_name
+from bao_backup.adapters.kubernetes.names import BACKUP_COMPONENT, service_account_name
 
 pytestmark = pytest.mark.servers
 
@@ -40,7 +40,7 @@ def role_of(minio: Minio) -> str:
 def login(site: NodeSite, method: str) -> dict[str, Any]:
     """`spec.backup.auth` of a method, set up in Vault, with its Secret."""
     if method == "kubernetes":
-        account = service_account_name(method)
+        account = service_account_name(method, BACKUP_COMPONENT)
         account_logins.review_tokens(
             site.vault, site.policies, site.plane, account=account, namespace=site.namespace
         )
@@ -192,7 +192,7 @@ def test_runs_have_no_rights_and_use_none(site: NodeSite) -> None:
         return sorted(listed.splitlines())
 
     accounts = [each["metadata"]["name"] for each in site.plane.objects("serviceaccounts", site.namespace)]
-    assert {service_account_name(cluster) for cluster in clusters} <= set(accounts)
+    assert {service_account_name(cluster, BACKUP_COMPONENT) for cluster in clusters} <= set(accounts)
     assert all(rights(account) == rights("default") for account in accounts)
     users = [f"system:serviceaccount:{site.namespace}:{account}" for account in accounts]
     assert [each["requestURI"] for user in users for each in site.plane.requests(user)] == []

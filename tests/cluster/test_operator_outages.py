@@ -49,7 +49,7 @@ def under_way(site: Site, cluster: str) -> list[dict[str, Any]]:
 
 
 def restore(site: Site, cluster: str) -> str:
-    """An unfinished restore of the cluster; gives its path."""
+    """An unfinished restore of the cluster, which a later version's manager is at; gives its path."""
     source = {"key": "a/b.snap", "target": {"endpoint": "https://s3.example", "bucket": "backups"}}
     made = {
         "apiVersion": "openbao.org/v1alpha1",
@@ -58,7 +58,9 @@ def restore(site: Site, cluster: str) -> str:
         "spec": {"cluster": cluster, "source": source, "jwtAuthRole": "restore"},
     }
     site.create(made)
-    return f"{RESTORES.format(site.namespace)}/restore-{cluster}"
+    path = f"{RESTORES.format(site.namespace)}/restore-{cluster}"
+    site.patch(f"{path}/status", {"status": {"phase": "Unknown"}})
+    return path
 
 
 def until_watched(site: Site, kind: str) -> None:

@@ -12,7 +12,13 @@ from tests.cluster.operator_program import Operator
 from tests.cluster.operator_site import JOBS, RESTORES, Site
 from tests.harness import pod_fates
 
-from bao_backup.adapters.kubernetes.names import BACKUP_COMPONENT, COMPONENT, MANAGED_BY, UPGRADE_COMPONENT
+from bao_backup.adapters.kubernetes.names import (
+    BACKUP_COMPONENT,
+    COMPONENT,
+    MANAGED_BY,
+    RESTORE_COMPONENT,
+    UPGRADE_COMPONENT,
+)
 
 pytestmark = pytest.mark.servers
 
@@ -54,6 +60,12 @@ def _job(component: str) -> Obstacle:
 
 
 def _make_restore(site: Site, name: str) -> None:
+    """One that another manager carries out: its Job has the name that ours would have."""
+    site.add_job(
+        f"restore-restore-{name}",
+        {COMPONENT: RESTORE_COMPONENT, MANAGED_BY: "openbao-operator"},
+        cluster=name,
+    )
     source = {"key": "a/b.snap", "target": {"endpoint": "https://s3.example", "bucket": "backups"}}
     site.create(
         {
@@ -68,6 +80,7 @@ def _make_restore(site: Site, name: str) -> None:
 def _end_restore(site: Site, name: str) -> None:
     path = f"{RESTORES.format(site.namespace)}/restore-{name}/status"
     site.patch(path, {"status": {"phase": "Completed"}})
+    site.delete(f"{JOBS.format(site.namespace)}/restore-restore-{name}")
 
 
 _LOCK = {"operation": "Upgrade", "holder": "openbaocluster/upgrade", "message": "2.5.0"}

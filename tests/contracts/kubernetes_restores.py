@@ -51,6 +51,9 @@ class _Stage(ABC):
         self._api = self.do(self._connect(self._open_things))
         self.cluster_uid = self._create(CLUSTERS_PATH, document(self.namespace))
         self._begun: set[str] = set()
+        #: uids of restores that there was news of, and that went
+        self.changed: list[str] = []
+        self.gone: list[str] = []
         self.again()
         self.uid = self.ask()
 
@@ -95,8 +98,8 @@ class _Stage(ABC):
             clock=clock,
             options=OPTIONS,
             tell=lambda *_: None,
-            changed=lambda _: None,
-            gone=lambda _: None,
+            changed=self.changed.append,
+            gone=self.gone.append,
         )
         self._see()
 
