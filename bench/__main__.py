@@ -18,9 +18,10 @@ from tests.harness.certificates import Authority
 from tests.harness.errors import HarnessError
 from tests.harness.minio import Minio
 
-from bench.cases import CASES, FULL, QUICK, Plan
-from bench.contenders import Target
+from bench.cases import CASES
 from bench.operator_scale import LARGE, SMALL, Scale, operator
+from bench.places import Bucket
+from bench.plan import FULL, QUICK, Plan
 from bench.report import Section, document, machine, own_versions, section_text
 from bench.stage import Stage
 from bench.usage import ContenderError, processors_busy
@@ -84,7 +85,7 @@ def _measure(folder: Path, archives: Path, plan: Plan, names: list[str]) -> list
     authority = Authority(folder / "authority")
     with Minio(folder / "minio", build.binary("minio", _say)) as minio:
         minio.root.make_bucket(BUCKET)
-        stage = Stage(folder, archives, authority, Target(minio, BUCKET), build.binary("rclone", _say), _say)
+        stage = Stage(folder, archives, authority, Bucket(minio, BUCKET), build.binary("rclone", _say), _say)
         return [_shown(partial(CASES[name], stage, plan), plan) for name in names]
 
 

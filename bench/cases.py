@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 
-import msgspec
 from tests.harness import build
 from tests.harness.vault import VaultCluster
 
@@ -13,33 +12,18 @@ from bao_backup.core.connection import AuthMethod, BaoAuth
 from bench import usage
 from bench.archives import Shape
 from bench.catalogue import Catalogue
-from bench.contenders import AT_ONCE, PART, Source, python_alone
+from bench.comparison import PEAK_LIMIT, compared
+from bench.contenders import Source, python_alone
+from bench.places import AT_ONCE, PART
+from bench.plan import GIB, MIB, Plan
 from bench.report import Row, Section, mebibytes, seconds, size_in_words
 from bench.stage import Stage
-from bench.usage import Pair, median, ratio
+from bench.stores import stores
+from bench.usage import median, ratio
+from bench.verifying import verify
 
-MIB = 1 << 20
-GIB = 1 << 30
-PEAK_LIMIT = 80
 #: Pairs of runs that prune, at most.
 PRUNINGS = 3
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """How much is measured: sizes in bytes, and how often."""
-
-    runs: int
-    replay: int
-    memory: tuple[int, ...]
-    server: int
-    starts: int
-    #: How many backups are listed.
-    backups: int
-
-
-FULL = Plan(runs=5, replay=GIB, memory=(256 * MIB, GIB, 8 * GIB), server=512 * MIB, starts=15, backups=10_000)
-#: For the test that the program runs: seconds, and figures that say little.
-QUICK = Plan(runs=1, replay=16 * MIB, memory=(64 * MIB, 256 * MIB), server=8 * MIB, starts=3, backups=600)
 
 REPLAY = """\
 A snapshot archive is sent over TLS by a server that does nothing else, and goes into MinIO over
@@ -81,7 +65,9 @@ def replay(stage: Stage, plan: Plan) -> Section:
                 stage.against_rclone(source, archive.size)  # warms caches up, and does not count
                 pairs = [stage.against_rclone(source, archive.size) for _ in range(plan.runs)]
             what = f"{size_in_words(plan.replay)}, entries of {size_in_words(entry)}, {packed}"
-            rows += compared(what, pairs, bound=bound)
+            rows += compared(
+                what, pairs, wall_target=0.65 if bound else None, processor_target=0.5 if bound else None
+            )
             stage.say(what)
     notes = (
         (
@@ -91,36 +77,6 @@ def replay(stage: Stage, plan: Plan) -> Section:
         "The replay server and MinIO run on the same processors, for both alike.",
     )
     return Section("Replayed over TLS into S3", REPLAY, rows, notes)
-
-
-def compared(what: str, pairs: list[Pair], *, bound: bool) -> list[Row]:
-    """Wall time, processor time and memory of ours and the peer."""
-    mine, peer = [pair.ours for pair in pairs], [pair.peer for pair in pairs]
-    most = max(each.peak for each in mine)
-    return [
-        Row(
-            f"{what}: wall time",
-            seconds(median(mine, usage.wall)),
-            seconds(median(peer, usage.wall)),
-            ratio(pairs, usage.wall),
-            0.65 if bound else None,
-        ),
-        Row(
-            f"{what}: processor time",
-            seconds(median(mine, usage.processor)),
-            seconds(median(peer, usage.processor)),
-            ratio(pairs, usage.processor),
-            0.5 if bound else None,
-        ),
-        Row(
-            f"{what}: peak memory",
-            mebibytes(most),
-            mebibytes(median(peer, usage.peak)),
-            most / MIB,
-            PEAK_LIMIT,
-            " MiB",
-        ),
-    ]
 
 
 def memory(stage: Stage, plan: Plan) -> Section:
@@ -201,8 +157,8 @@ def catalogue(stage: Stage, plan: Plan) -> Section:
     # A pair takes most of its time to put back what it deleted: the first counts, too.
     pruned = [bucket.prune_half() for _ in range(min(plan.runs, PRUNINGS))]
     rows = [
-        *compared(f"{plan.backups:,} backups listed", listed, bound=False),
-        *compared(f"{plan.backups // 2:,} backups dropped of {plan.backups:,}", pruned, bound=False),
+        *compared(f"{plan.backups:,} backups listed", listed),
+        *compared(f"{plan.backups // 2:,} backups dropped of {plan.backups:,}", pruned),
     ]
     requests = -(-2 * plan.backups // 1000)
     notes = (f"Medians of {len(listed)} and {len(pruned)} pairs of runs; a list is {requests} requests.",)
@@ -215,4 +171,6 @@ CASES: dict[str, Case] = {
     "server": server,
     "start": start,
     "catalogue": catalogue,
+    "stores": stores,
+    "verify": verify,
 }

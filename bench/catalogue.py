@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from tests.harness import client
 from tests.harness.minio import ROOT
 from tests.harness.s3 import signature
 
 from bao_backup.core.naming import backup_key, receipt_key
-from bench.contenders import PROGRAM, Contender, Target, rclone_variables
+from bench.contenders import CLUSTER, Contender, ours_on
+from bench.places import Bucket
 from bench.stage import Stage
 from bench.usage import ContenderError, Pair
 
@@ -25,7 +26,6 @@ BODY = 1024
 RECEIPT = 1536
 #: So many objects go into the store with one request.
 AT_ONCE = 2000
-CLUSTER = "bench/vault"
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Catalogue:
     backups: int
 
     @property
-    def _target(self) -> Target:
+    def _target(self) -> Bucket:
         return self.stage.target
 
     def list_all(self) -> Pair:
@@ -87,12 +87,7 @@ class Catalogue:
             raise ContenderError(f"the store did not unpack an archive: {answer.status}")
 
     def _ours(self, command: str, *options: str) -> Contender:
-        endpoint = quote(self._target.minio.url, safe="")
-        url = f"s3://{self._target.bucket}/ours?endpoint={endpoint}&pathStyle=true"
-        words: tuple[str | Path, ...]
-        words = (PROGRAM, command, "--target", url, "--cluster", CLUSTER, "--output", "json", *options)
-        keys = {"AWS_ACCESS_KEY_ID": ROOT.access_key, "AWS_SECRET_ACCESS_KEY": ROOT.secret_key}
-        return Contender((words,), keys)
+        return ours_on(self._target, command, "--output", "json", *options, prefix="ours")
 
     def _peer(self, command: str, prefix: str) -> Contender:
         # One LIST of everything, and no look at each object for its time.
@@ -100,8 +95,8 @@ class Catalogue:
             "lsf": ("--recursive", "--fast-list", "--files-only", "--format", "ps"),
             "delete": ("--fast-list",),
         }
-        words = (self.stage.rclone, command, *flags[command], f":s3:{self._target.bucket}/{prefix}")
-        return Contender((words,), rclone_variables(self._target))
+        words = (self.stage.rclone, command, *flags[command], self._target.path(prefix))
+        return Contender((words,), self._target.variables)
 
 
 def _keys(prefix: str, number: int) -> tuple[str, str]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.harness.minio import ROOT, Minio
-
 from bao_backup.core.connection import BaoAuth, BaoSettings
 from bao_backup.core.settings import RunSettings, to_environment
-from bao_backup.core.storage import StoreSettings
+from bao_backup.core.target_url import TargetUrl, format_target_url
+from bench.places import Place
 
 PROGRAM = Path(sys.executable).with_name("bao-backup")
-#: Both upload with the product's defaults: parts of 10 MiB, three at once.
-PART = 10
-AT_ONCE = 3
+#: The cluster of all backups, as commands are told of it.
+CLUSTER = "bench/vault"
 
 
 @dataclass(frozen=True)
@@ -28,24 +27,9 @@ class Source:
     header_file: Path
     auth: BaoAuth
 
-
-@dataclass(frozen=True)
-class Target:
-    """A bucket of a MinIO over plain HTTP."""
-
-    minio: Minio
-    bucket: str
-
-    def store(self) -> StoreSettings:
+    def bao(self) -> BaoSettings:
         """As ours is told of it."""
-        return StoreSettings(
-            provider="s3",
-            bucket=self.bucket,
-            endpoint=self.minio.url,
-            path_style=True,
-            part_size=PART << 20,
-            concurrency=AT_ONCE,
-        )
+        return BaoSettings(addresses=(self.url,), auth=self.auth, ca_file=str(self.ca_file))
 
 
 @dataclass(frozen=True)
@@ -53,39 +37,30 @@ class Contender:
     """A pipeline of programs, and the environment that configures them."""
 
     commands: tuple[tuple[str | Path, ...], ...]
-    variables: dict[str, str]
+    variables: Mapping[str, str]
 
 
-def ours(source: Source, store: StoreSettings, key: str) -> Contender:
+def ours(source: Source, place: Place, key: str) -> Contender:
     """`bao-backup backup` as it is: login, proof in flight, upload, check, receipt, revocation."""
-    settings = RunSettings(
-        namespace="bench",
-        name="vault",
-        key=key,
-        bao=BaoSettings(addresses=(source.url,), auth=source.auth, ca_file=str(source.ca_file)),
-        store=store,
-    )
-    keys = {"AWS_ACCESS_KEY_ID": ROOT.access_key, "AWS_SECRET_ACCESS_KEY": ROOT.secret_key}
-    return Contender(((PROGRAM, "backup"),), to_environment(settings) | keys)
+    settings = RunSettings(namespace="bench", name="vault", key=key, bao=source.bao(), store=place.store())
+    return Contender(((PROGRAM, "backup"),), {**to_environment(settings), **place.credentials})
 
 
-def curl_to_rclone(source: Source, target: Target, key: str, rclone: Path) -> Contender:
+def ours_on(place: Place, command: str, *words: str | Path, prefix: str = "") -> Contender:
+    """A command of ours that works on a target by its URL, and needs no document."""
+    url = format_target_url(TargetUrl(store=place.store(), path_prefix=prefix))
+    order = (PROGRAM, command, "--target", url, "--cluster", CLUSTER, *words)
+    return Contender((order,), place.credentials)
+
+
+def curl_to_rclone(source: Source, place: Place, key: str, rclone: Path) -> Contender:
     """`curl | rclone rcat`: what a shell script would do; it proves nothing of what it stores."""
-    flags = ("--s3-chunk-size", f"{PART}M", "--s3-upload-concurrency", str(AT_ONCE), "--s3-no-check-bucket")
-    return Contender(
-        (curl(source), (rclone, "rcat", *flags, f":s3:{target.bucket}/{key}")), rclone_variables(target)
-    )
+    return Contender((curl(source), (rclone, "rcat", *place.flags, place.path(key))), place.variables)
 
 
-def rclone_variables(target: Target) -> dict[str, str]:
-    """How rclone is told of the store; it reads no file."""
-    return {
-        "RCLONE_CONFIG": "/dev/null",
-        "RCLONE_S3_PROVIDER": "Minio",
-        "RCLONE_S3_ENDPOINT": target.minio.url,
-        "RCLONE_S3_ACCESS_KEY_ID": ROOT.access_key,
-        "RCLONE_S3_SECRET_ACCESS_KEY": ROOT.secret_key,
-    }
+def rclone_to_sum(place: Place, key: str, rclone: Path) -> Contender:
+    """`rclone cat | sha256sum`: reads all of it, and looks at nothing inside."""
+    return Contender(((rclone, "cat", place.path(key)), ("sha256sum",)), place.variables)
 
 
 def curl_to_nothing(source: Source) -> Contender:

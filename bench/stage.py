@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 from tests.harness.certificates import Authority, Certificate
-from tests.harness.s3 import NAMESPACE
 
 from bao_backup.core.connection import AuthMethod, BaoAuth
-from bao_backup.core.storage import StoreSettings
 from bench.archives import Prepared, Shape, prepare
-from bench.contenders import Contender, Source, Target, curl_to_nothing, curl_to_rclone, ours
+from bench.contenders import Contender, Source, curl_to_nothing, curl_to_rclone, ours
+from bench.places import Bucket, Folder, Place
+from bench.processes import processor_seconds
 from bench.replay import Replay
 from bench.usage import ContenderError, Pair, Usage, measure
 
@@ -28,7 +26,7 @@ class Stage:
     folder: Path
     archives: Path
     authority: Authority
-    target: Target
+    target: Bucket
     rclone: Path
     say: Callable[[str], None]
     issued: Certificate = field(init=False)
@@ -66,45 +64,35 @@ class Stage:
         """One measured run, as it is."""
         return measure(contender.commands, contender.variables, self.folder / "contenders.log")
 
-    def back_up(self, source: Source, size: int | None) -> Usage:
-        """One run of ours into the bucket."""
-        return self._stored(ours(source, self.target.store(), KEY), size)
+    def back_up(self, source: Source, size: int | None, place: Place | None = None) -> Usage:
+        """One run of ours into the bucket, or into another place."""
+        place = place or self.target
+        return self._stored(ours(source, place, KEY), place, size)
 
-    def back_up_into_folder(self, source: Source) -> Usage:
-        """One run of ours into a folder."""
-        folder = self.folder / "backups"
-        folder.mkdir(exist_ok=True)
-        usage = self.run(ours(source, StoreSettings(provider="file", path=str(folder)), KEY))
-        if not (folder / KEY).is_file():
-            raise ContenderError(f"there is no {KEY} in the folder")
-        shutil.rmtree(folder)
-        return usage
-
-    def against_rclone(self, source: Source, size: int) -> Pair:
-        """One run of ours, then one of `curl | rclone rcat`."""
-        mine = self.back_up(source, size)
-        peer = curl_to_rclone(source, self.target, KEY, self.rclone)
-        return Pair(mine, self._stored(peer, size))
+    def against_rclone(self, source: Source, size: int, place: Place | None = None) -> Pair:
+        """One run of ours, then one of `curl | rclone rcat`, into the bucket or into another place."""
+        place = place or self.target
+        mine = self.back_up(source, size, place)
+        peer = curl_to_rclone(source, place, KEY, self.rclone)
+        return Pair(mine, self._stored(peer, place, size))
 
     def against_curl(self, source: Source) -> tuple[Pair, Pair]:
         """`curl -o /dev/null` between a run of ours into the bucket and one into a folder."""
         bucket = self.back_up(source, None)
         peer = self.run(curl_to_nothing(source))
-        return Pair(bucket, peer), Pair(self.back_up_into_folder(source), peer)
+        return Pair(bucket, peer), Pair(self.back_up(source, None, self.backups()), peer)
 
-    def _stored(self, contender: Contender, size: int | None) -> Usage:
+    def backups(self) -> Folder:
+        """The folder of this run for backups."""
+        return Folder(self.folder / "backups")
+
+    def _stored(self, contender: Contender, place: Place, size: int | None) -> Usage:
         """Run it, and remove what it stored; raises ContenderError unless that has `size` bytes."""
+        before = processor_seconds(place.pid) if place.pid else 0.0
         usage = self.run(contender)
-        there = self._sizes()
-        if size is not None and there.get(KEY) != size:
+        server = processor_seconds(place.pid) - before if place.pid else 0.0
+        there = place.sizes()
+        if KEY not in there or size not in (None, there[KEY]):
             raise ContenderError(f"{contender.commands[0][0]} stored {there}, not {size} bytes")
-        for key in there:
-            self.target.minio.root.ask("DELETE", f"/{self.target.bucket}/{key}")
-        return usage
-
-    def _sizes(self) -> dict[str, int]:
-        listing = self.target.minio.root.ask("GET", f"/{self.target.bucket}", {"list-type": "2"}).body
-        return {
-            each.findtext("s3:Key", "", NAMESPACE): int(each.findtext("s3:Size", "0", NAMESPACE))
-            for each in ET.fromstring(listing).findall("s3:Contents", NAMESPACE)
-        }
+        place.empty()
+        return replace(usage, server=server)

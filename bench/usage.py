@@ -28,6 +28,8 @@ class Usage:
     processor: float
     #: The largest of the programs, not their sum.
     peak: int
+    #: Seconds of processor time that the store's server took meanwhile, where somebody looked.
+    server: float = 0.0
 
 
 def measure(commands: Sequence[Sequence[str | Path]], variables: Mapping[str, str], log: Path) -> Usage:
@@ -90,6 +92,11 @@ def wall(usage: Usage) -> float:
 def processor(usage: Usage) -> float:
     """Seconds of processor time."""
     return usage.processor
+
+
+def server(usage: Usage) -> float:
+    """Seconds of processor time of the store's server."""
+    return usage.server
 
 
 def peak(usage: Usage) -> float:

@@ -18,6 +18,8 @@ COPYING = {
     "server": "From a real server",
     "start": "Start",
     "catalogue": "The catalogue, with 600 backups",
+    "stores": "To each store",
+    "verify": "Verifying",
 }
 TREE = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
@@ -48,6 +50,18 @@ def test_every_case_has_figures(quick: dict[str, Any]) -> None:
             assert row["what"] in quick["page"]
 
 
+def test_every_store_is_written_to_and_two_are_read(quick: dict[str, Any]) -> None:
+    """Each kind of store has its figures, and so has the server of each that has one."""
+    stores = {row["what"].partition(":")[0] for row in quick["To each store"]["rows"]}
+    assert stores == {
+        f"16 MiB into {name}" for name in ("MinIO (S3)", "fake-gcs-server", "Azurite (Azure)", "a folder")
+    }
+    servers = [row for row in quick["To each store"]["rows"] if "of the server" in row["what"]]
+    assert len(servers) == len(stores) - 1
+    read = {row["what"].partition(":")[0] for row in quick["Verifying"]["rows"]}
+    assert read == {"16 MiB from MinIO (S3)", "16 MiB from a folder"}
+
+
 def test_memory_does_not_grow(quick: dict[str, Any]) -> None:
     """Four times the snapshot takes no more memory, but for what the buffers were not filled with before."""
     rows = {row["what"]: row["value"] for row in quick["Memory"]["rows"]}
@@ -71,4 +85,4 @@ def test_unknown_case() -> None:
     command = [sys.executable, "-m", "bench", "nonsense"]
     done = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "there are replay, memory, server, start, catalogue, operator" in done.stderr
+    assert "there are replay, memory, server, start, catalogue, stores, verify, operator" in done.stderr
