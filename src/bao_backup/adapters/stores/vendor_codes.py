@@ -73,31 +73,31 @@ _OF_S3: tuple[Row, ...] = (
     *_rows(S3, 400, _LOCKED, "ObjectLocked"),
     *_rows(S3, 403, m.DENIED, "AccessDenied", "AccessForbidden"),
     *_rows(S3, 403, _ACCOUNT, "AccountProblem", "AllAccessDisabled", "NotSignedUp"),
-    Row(
+    *_rows(
         S3,
         405,
-        "MethodNotAllowed",
         Meaning(
             errors.StorageDeniedError,
             "the store does not allow this of this object",
             "see whether it was deleted",
         ),
+        "MethodNotAllowed",
     ),
     Row(S3, 403, "SignatureDoesNotMatch", m.CLOCK, "Signature expired"),
     Row(S3, 403, "SignatureDoesNotMatch", m.CLOCK, "Signature not yet current"),
-    Row(
+    *_rows(
         S3,
         403,
-        "SignatureDoesNotMatch",
         Meaning(errors.StorageLoginError, "the secret key is not that of the access key", "correct it"),
+        "SignatureDoesNotMatch",
     ),
-    Row(
+    *_rows(
         S3,
         403,
-        "InvalidAccessKeyId",
         Meaning(
             errors.StorageLoginError, "the store does not know the access key", "correct it, or make another"
         ),
+        "InvalidAccessKeyId",
     ),
     *_rows(S3, 400, m.LOGIN, "InvalidToken", "InvalidIdentityToken"),
     *_rows(S3, 403, m.LOGIN, "InvalidClientTokenId", "InvalidSecurity"),
@@ -134,11 +134,11 @@ _OF_S3: tuple[Row, ...] = (
     Row(
         S3, 400, "InvalidStorageClass", Meaning(StorageError, "the store has no such storage class", _OPTIONS)
     ),
-    Row(
+    *_rows(
         S3,
         400,
-        "InvalidEncryptionAlgorithmError",
         Meaning(StorageError, "the store does not encrypt in this way", _OPTIONS),
+        "InvalidEncryptionAlgorithmError",
     ),
     *_rows(S3, 501, Meaning(StorageError, "the store cannot do this", _OPTIONS), "NotImplemented"),
     *_rows(
@@ -158,15 +158,15 @@ _OF_GOOGLE: tuple[Row, ...] = (
     Row(GOOGLE, 403, "forbidden", _KEY_DENIED, "Cloud KMS key"),
     Row(GOOGLE, 403, "forbidden", _ACCOUNT, "billing account"),
     *_rows(GOOGLE, 403, m.DENIED, "forbidden", "insufficientPermissions"),
-    Row(
+    *_rows(
         GOOGLE,
         403,
-        "accessNotConfigured",
         Meaning(
             errors.StorageDeniedError,
             "the project's storage API is switched off",
             "switch it on in the project",
         ),
+        "accessNotConfigured",
     ),
     *_rows(GOOGLE, 403, _ACCOUNT, "accountDisabled"),
     *_rows(GOOGLE, 403, _LOCKED, "retentionPolicyNotMet", "RetentionPolicyNotMet"),
@@ -175,11 +175,11 @@ _OF_GOOGLE: tuple[Row, ...] = (
     *_rows(GOOGLE, 400, _PROJECT, "UserProjectMissing", "userProjectMissing", "UserProjectInvalid"),
     *_rows(GOOGLE, 404, m.NO_BUCKET, "notFound"),
     *_rows(GOOGLE, 412, m.CHANGED, "conditionNotMet"),
-    Row(
+    *_rows(
         GOOGLE,
         412,
-        "orgPolicyConstraintFailed",
         Meaning(errors.StorageDeniedError, "a policy of the organization forbids it", "see its constraints"),
+        "orgPolicyConstraintFailed",
     ),
     *_rows(GOOGLE, 500, m.UNAVAILABLE, "internalError"),
     *_rows(GOOGLE, 503, m.UNAVAILABLE, "backendError"),
@@ -201,66 +201,38 @@ _OF_AZURE: tuple[Row, ...] = (
     Row(AZURE, 403, "AuthenticationFailed", m.EXPIRED, "not valid in the specified time frame"),
     Row(AZURE, 403, "AuthenticationFailed", m.CLOCK, "date header too old"),
     Row(AZURE, 403, "AuthenticationFailed", m.CLOCK, "Date header in the request is incorrect"),
-    Row(
+    *_rows(
         AZURE,
         403,
-        "AuthenticationFailed",
         Meaning(
             errors.StorageLoginError, "the signature (SAS) is not whole", "copy it whole, from sv= to sig="
         ),
         "not well formed",
     ),
-    *_rows(AZURE, 403, _NOT_ACCEPTED, "AuthenticationFailed"),
-    # Azurite's code for wrong keys and for signatures that have ended.
-    Row(AZURE, 403, "AuthorizationFailure", _NOT_ACCEPTED, "failed to authenticate"),
-    Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "expired"),
-    Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "Lifetime validation failed"),
-    Row(
-        AZURE,
-        401,
-        "InvalidAuthenticationInfo",
-        Meaning(errors.StorageLoginError, "the token is of another tenant", _TENANT),
-        "Issuer validation failed",
-    ),
-    *_rows(AZURE, 401, m.LOGIN, "InvalidAuthenticationInfo", "NoAuthenticationInformation"),
-    *_rows(AZURE, 409, m.LOGIN, "PublicAccessNotPermitted"),
-    *_rows(AZURE, 403, m.DENIED, "AuthorizationPermissionMismatch", "AuthorizationResourceTypeMismatch"),
-    *_rows(AZURE, 403, m.DENIED, "AuthorizationServiceMismatch", "InsufficientAccountPermissions"),
-    *_rows(AZURE, 403, m.DENIED, "UnauthorizedBlobOverwrite"),
-    *_rows(AZURE, 403, _NETWORK, "AuthorizationFailure", "AuthorizationSourceIPMismatch"),
-    *_rows(AZURE, 403, _NETWORK, "AuthorizationProtocolMismatch"),
-    *_rows(AZURE, 403, _ACCOUNT, "AccountIsDisabled"),
-    Row(
-        AZURE,
-        403,
-        "KeyBasedAuthenticationNotPermitted",
-        Meaning(
-            errors.StorageDeniedError,
-            "the account allows no keys and no signatures by them",
-            "use a workload identity, a managed identity or a client's secret",
-        ),
-    ),
+    *_rows(
+        AZURE, 403, _NOT_ACCEPTED, "AuthenticationFailed"
+    ),  # Azurite's code for wrong keys and for signatures that have ended. Row(AZURE, 403, "AuthorizationFailure", _NOT_ACCEPTED, "failed to authenticate"), Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "expired"), Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "Lifetime validation failed"), Row( AZURE, 401, "InvalidAuthenticationInfo", Meaning(errors.StorageLoginError, "the token is of another tenant", _TENANT), "Issuer validation failed", ), *_rows(AZURE, 401, m.LOGIN, "InvalidAuthenticationInfo", "NoAuthenticationInformation"), *_rows(AZURE, 409, m.LOGIN, "PublicAccessNotPermitted"), *_rows(AZURE, 403, m.DENIED, "AuthorizationPermissionMismatch", "AuthorizationResourceTypeMismatch"), *_rows(AZURE, 403, m.DENIED, "AuthorizationServiceMismatch", "InsufficientAccountPermissions"), *_rows(AZURE, 403, m.DENIED, "UnauthorizedBlobOverwrite"), *_rows(AZURE, 403, _NETWORK, "AuthorizationFailure", "AuthorizationSourceIPMismatch"), *_rows(AZURE, 403, _NETWORK, "AuthorizationProtocolMismatch"), *_rows(AZURE, 403, _ACCOUNT, "AccountIsDisabled"), Row( AZURE, 403, "KeyBasedAuthenticationNotPermitted", Meaning( errors.StorageDeniedError, "the account allows no keys and no signatures by them", "use a workload identity, a managed identity or a client's secret"), "AuthenticationFailed"),
     *_rows(AZURE, 403, _KEY, "KeyVaultEncryptionKeyNotFound"),
     *_rows(AZURE, 409, _LOCKED, "BlobImmutableDueToPolicy"),
     *_rows(AZURE, 412, _LEASED, "LeaseIdMissing"),
     *_rows(AZURE, 409, m.EXISTS, "BlobAlreadyExists"),
     *_rows(AZURE, 409, _ARCHIVED, "BlobArchived"),
-    Row(
+    *_rows(
         AZURE,
         409,
-        "BlobBeingRehydrated",
         Meaning(
             errors.StorageUnavailableError, "it is being brought back from its archive", "try again later"
         ),
+        "BlobBeingRehydrated",
     ),
     *_rows(AZURE, 404, m.NO_OBJECT, "BlobNotFound", "ResourceNotFound"),
     *_rows(AZURE, 404, m.NO_BUCKET, "ContainerNotFound"),
     *_rows(AZURE, 409, m.NO_BUCKET, "ContainerBeingDeleted", "ContainerDisabled"),
-    Row(
+    *_rows(
         AZURE,
         400,
-        "InvalidResourceName",
         Meaning(errors.BucketNotFoundError, "no container can have this name"),
+        "InvalidResourceName",
     ),
     *_rows(AZURE, 412, m.CHANGED, "ConditionNotMet"),
     *_rows(AZURE, 416, m.CHANGED, "InvalidRange"),
@@ -280,17 +252,17 @@ _OF_AZURE: tuple[Row, ...] = (
         Meaning(StorageError, "it has more parts than the store takes", _PART_SIZE),
         "BlockCountExceedsLimit",
     ),
-    Row(
+    *_rows(
         AZURE,
         409,
-        "InvalidBlobType",
         Meaning(StorageError, "a blob of another kind has this name", "remove it, or use another pathPrefix"),
+        "InvalidBlobType",
     ),
-    Row(
+    *_rows(
         AZURE,
         409,
-        "SnapshotsPresent",
         Meaning(StorageError, "it has snapshots of Azure's own", "remove those first"),
+        "SnapshotsPresent",
     ),
 )
 
