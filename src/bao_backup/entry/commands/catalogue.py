@@ -212,6 +212,7 @@ def show_command(*, source: Source, output: str, key: str) -> None:
             ("duration", duration_in_words(took) if took is not None else "-"),
             ("trigger", receipt.trigger or "adopted"),
             ("verified", f"{verified.level} at {time_in_words(verified.time)}"),
+            ("locked until", time_in_words(receipt.locked_until) if receipt.locked_until else ""),
             ("cluster", f"{receipt.cluster.namespace}/{receipt.cluster.name} {receipt.cluster.id}"),
             ("server version", receipt.cluster.server_version),
             ("written by", receipt.tool),
