@@ -22,6 +22,7 @@ COMPLETE = "_BAO_BACKUP_COMPLETE"
 #: command -> the module that has it, the line that help shows
 COMMANDS = {
     "backup": ("backup", "Back up one cluster once."),
+    "restore": ("restore", "Restore a backup into a cluster, after showing what it overwrites."),
     "list": ("catalogue", "List the backups in a store."),
     "show": ("catalogue", "Show one backup: its receipt, and what is inside."),
     "verify": ("verify", "Re-read backups and prove them; adopt unproven ones."),
@@ -48,9 +49,9 @@ Examples:
 \b
 Exit codes:
   0 done          3 no leader        6 verification
-  1 configuration 4 snapshot call    7 interrupted
-    or usage      5 storage          8 internal error
-  2 login                            9 restore outcome unknown
+  1 configuration 4 snapshot or      7 interrupted
+    or usage        restore call     8 internal error
+  2 login         5 storage          9 restore outcome unknown
 """
 
 

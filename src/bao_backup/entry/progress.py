@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -22,6 +23,10 @@ LOG_EVERY = 30.0
 
 class ScopedReporter(Reporter, AbstractContextManager["ScopedReporter"], Protocol):
     """A reporter that cleans up its line when the run ends."""
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Inside, nothing moves: a person is asked."""
+        ...
 
 
 class LogReporter(ScopedReporter):
@@ -40,6 +45,10 @@ class LogReporter(ScopedReporter):
         if now - self._told >= LOG_EVERY:
             self._told = now
             self.say(f"{size_in_words(size)} so far")
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        yield
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -81,6 +90,15 @@ class TerminalReporter(ScopedReporter):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        self._progress.stop()
+        try:
+            yield
+        finally:
+            self._progress.update(self._task, visible=False)
+            self._progress.start()
 
     def say(self, words: str) -> None:
         self._progress.console.print(words, markup=False, soft_wrap=True)

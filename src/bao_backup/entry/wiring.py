@@ -13,7 +13,10 @@ from msgspec.structs import replace
 
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.system import SystemClock, read_secret_folder
+from bao_backup.core.connection import BaoSettings
+from bao_backup.core.restore_settings import Place
 from bao_backup.core.settings import RunSettings
+from bao_backup.core.storage import StoreSettings
 from bao_backup.entry.interrupts import hear
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Bao, Store
@@ -21,21 +24,33 @@ from bao_backup.ports import Bao, Store
 
 def store_of(settings: RunSettings, environment: Mapping[str, str] | None = None) -> Store:
     """The store, with the credentials of the settings' folder, else of the environment."""
-    if settings.credentials_folder:
-        credentials = read_secret_folder(settings.credentials_folder)
-    else:
-        credentials = os.environ if environment is None else environment
-    return open_store(settings.store, credentials)
+    return _open(settings.store, settings.credentials_folder, environment)
+
+
+def store_of_place(place: Place, environment: Mapping[str, str] | None = None) -> Store:
+    """The same, of a place that a restore reads from, or backs up to."""
+    return _open(place.store, place.credentials_folder, environment)
+
+
+def _open(store: StoreSettings, folder: str, environment: Mapping[str, str] | None) -> Store:
+    if folder:
+        return open_store(store, read_secret_folder(folder))
+    return open_store(store, os.environ if environment is None else environment)
 
 
 def bao_of(settings: RunSettings) -> Bao:
     """The connection to the cluster's servers."""
+    return connect(settings.bao)
+
+
+def connect(settings: BaoSettings) -> Bao:
+    """The connection to these servers; a token's file may be the folder that it is in."""
     from bao_backup.adapters.bao import HttpBao
 
-    auth = settings.bao.auth
+    auth = settings.auth
     if auth.token_file and os.path.isdir(auth.token_file):  # False, too, where we may not look
         auth = replace(auth, token_file=str(Path(auth.token_file) / "token"))
-    return HttpBao(replace(settings.bao, auth=auth))
+    return HttpBao(replace(settings, auth=auth))
 
 
 @contextmanager

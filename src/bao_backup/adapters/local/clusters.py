@@ -102,9 +102,14 @@ class Clusters:
         """The uids of those whose document was removed and that are not gone yet."""
         return {uid for (uid,) in self._database.rows("SELECT uid FROM cluster WHERE state = 'leaving'")}
 
-    def locked(self) -> set[str]:
-        """The uids of those of which an attempt is under way."""
-        return {uid for (uid,) in self._database.rows("SELECT uid FROM cluster WHERE lock IS NOT NULL")}
+    def locked(self, holder: str | None = None) -> set[str]:
+        """The uids of those whose operation lock somebody holds, or this holder."""
+        rows = self._database.rows(
+            "SELECT uid FROM cluster WHERE lock IS NOT NULL"
+            " AND (?1 IS NULL OR json_extract(lock, '$.holder') = ?1)",
+            (holder,),
+        )
+        return {uid for (uid,) in rows}
 
     def save(self, uid: str, version: int, status: BackupStatus, lock: OperationLock | None) -> bool:
         """Write status and lock over that version; False when it is not the newest any more.

@@ -18,6 +18,7 @@ from bao_backup.adapters.local.events import EventRow, Events
 from bao_backup.adapters.local.holding import hold
 from bao_backup.adapters.local.processes import Processes
 from bao_backup.adapters.local.requests import Requests
+from bao_backup.adapters.local.restore_lock import is_left
 from bao_backup.adapters.local.room import Room
 from bao_backup.adapters.local.run_folder import RunFolder
 from bao_backup.adapters.local.runs import RunRow, Runs
@@ -25,6 +26,7 @@ from bao_backup.adapters.local.strays import Strays
 from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Outcome, Result
 from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
+from bao_backup.core.operation_lock import restore_holding
 from bao_backup.core.preflight import NO_ROOM
 from bao_backup.core.spec import API_VERSION, CLUSTER_KIND, Metadata, OpenBaoCluster
 from bao_backup.core.status import LOCK_HOLDER, BackupStatus, OperationLock
@@ -89,6 +91,8 @@ class LocalRuntime:
         self._strays = Strays(folder / "runs", known)
         self._ended_told: set[tuple[str, str]] = set()
         self._first_seen: dict[tuple[str, str], float] = {}
+        #: Into which a restore by command was under way at the last poll.
+        self._restored: set[str] = set()
         self._data_version = self.database.data_version
 
     def close(self) -> None:
@@ -136,7 +140,7 @@ class LocalRuntime:
             document=entry.document,
             problems=entry.problems,
             status=row.status,
-            lock=_lock_of_another(entry) or row.lock,
+            lock=_lock_of_another(entry) or self._lock_in_force(row),
             runs=tuple(run for run in runs if run is not None),
             trigger=self.requests.oldest(uid),
             can_ask_health=True,
@@ -153,9 +157,12 @@ class LocalRuntime:
 
     async def save(self, uid: str, version: str, status: BackupStatus, lock: OperationLock | None) -> bool:
         if lock is not None and lock.holder != LOCK_HOLDER:
-            # The document's, which is not ours to remember. Our own stays while its attempt does.
-            under_way = status.attempt is not None and status.attempt.under_way
-            lock = self._row(uid).lock if under_way else None
+            # The document's, which is not ours to remember, or a restore's. Our own stays while its
+            # attempt does.
+            row = self._row(uid)
+            lock, attempt = self._lock_in_force(row), status.attempt
+            if lock is not None and lock.holder == LOCK_HOLDER and not (attempt and attempt.under_way):
+                lock = None
         saved = self.clusters.save(uid, int(version), status, lock)
         if saved:
             self._keep_place(uid, status)
@@ -206,7 +213,7 @@ class LocalRuntime:
         Also ends runs that are still there long after their deadline, and lets those clusters go
         of which nothing is left to do.
         """
-        changed, taken = set(), self.clusters.locked() | self._with_strays()
+        changed, taken = self._given_back(), self.clusters.locked(LOCK_HOLDER) | self._with_strays()
         for row in self.runs.open():
             run = (row.uid, row.name)
             if self._is_under_way(row):
@@ -257,7 +264,7 @@ class LocalRuntime:
     def _taken(self) -> set[str]:
         """The clusters that have a place: an attempt that is under way, or a run."""
         running = {row.uid for row in self.runs.open() if self._is_under_way(row)}
-        return self.clusters.locked() | running | self._with_strays()
+        return self.clusters.locked(LOCK_HOLDER) | running | self._with_strays()
 
     def _with_strays(self) -> set[str]:
         return {uid for uid in self.managed() if self._strays_of(uid)} if self._strays.living() else set()
@@ -268,6 +275,17 @@ class LocalRuntime:
         seen = self._first_seen.setdefault((row.uid, row.name), now)
         if now - seen > row.deadline + KILL_AFTER:
             self._processes.send(self.run_folder(row.uid, row.name), signal.SIGKILL)
+
+    def _lock_in_force(self, row: ClusterRow) -> OperationLock | None:
+        """The lock in the memory, unless a restore by command left it when it was killed."""
+        return None if is_left(self._folder, row.uid, row.lock) else row.lock
+
+    def _given_back(self) -> set[str]:
+        """The clusters whose lock a restore by command held at the last poll, or left, and holds no more."""
+        rows = [self._row(uid) for uid in self.clusters.locked()]
+        before, of_restores = self._restored, [row for row in rows if restore_holding(row.lock)]
+        self._restored = {row.uid for row in of_restores if self._lock_in_force(row) is not None}
+        return (before | {row.uid for row in of_restores}) - self._restored
 
     def _let_go(self) -> None:
         for uid in self.clusters.leaving():
