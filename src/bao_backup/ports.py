@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bao_backup.core.errors import StorageError
 from bao_backup.core.model import Leader, Node, Seal, Stored
+from bao_backup.core.store_facts import StoreFacts
 
 if TYPE_CHECKING:  # the manager's side: an executor never loads it
     from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, StartRun
@@ -87,6 +88,14 @@ class Store(Protocol):
         """
         ...
 
+    def describe(self) -> StoreFacts:
+        """What the store tells of itself: versions, locks, its own rules; nothing is changed by asking.
+
+        What the identity may not see, or the store has not, is a fact, too (`Unseen`). Raises StorageError
+        where the store does not answer at all, or not to this identity.
+        """
+        ...
+
 
 class SnapshotStream(Protocol):
     """The bytes of one snapshot call, as they arrive."""
@@ -149,6 +158,13 @@ class Bao(Protocol):
 
     def seal(self, leader: Leader) -> Seal:
         """The seal's type and shares, which needs no login. Raises LeaderLostError."""
+        ...
+
+    def server_time(self, leader: Leader) -> datetime | None:
+        """The leader's clock, in whole seconds, which needs no login; None where it does not tell.
+
+        Raises LeaderLostError.
+        """
         ...
 
     def nodes(self) -> tuple[Node, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,28 @@ def test_capabilities(script: Script, expected: object, tmp_path: Path) -> None:
     (seen,) = server.seen
     assert json.loads(seen.body) == {"paths": PATHS}
     assert seen.headers["x-vault-token"] == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        (told({"server_time_utc": 1795000000}), datetime(2026, 11, 18, 11, 6, 40, tzinfo=UTC)),
+        (
+            reply(200, b"{}", "Date: Wed, 18 Nov 2026 11:06:40 GMT"),
+            datetime(2026, 11, 18, 11, 6, 40, tzinfo=UTC),
+        ),
+        (reply(200, b"{}", "Date: yesterday"), None),
+        (told({"server_time_utc": 10**18}), None),
+        (told({"server_time_utc": "now"}), None),
+    ],
+)
+def test_its_time(script: Script, expected: object, tmp_path: Path) -> None:
+    """A node's clock is what it says, else what its answer is dated with; no token is sent for that."""
+    with ScriptedServer({HEALTH: script}) as server:
+        bao, leader = logged_in(server.url, tmp_path)
+        assert bao.server_time(leader) == expected
+    (seen,) = server.seen
+    assert "x-vault-token" not in seen.headers
 
 
 @pytest.mark.parametrize("script", LOST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,13 @@ class BaoContract:
         cluster.step_down()
         assert bao.find_leader().address != before.address
         assert read(bao).inventory.entries > 0
+
+    def test_tells_its_time(self, cluster: Cluster) -> None:
+        """The leader tells its time, in UTC, without a login."""
+        bao = cluster.open()
+        told = bao.server_time(bao.find_leader())
+        assert told is not None
+        assert abs(datetime.now(UTC) - told) < timedelta(seconds=30)
 
     def test_no_leader_when_sealed(self, cluster: Cluster) -> None:
         """Where all are sealed, the error names each address, and says so."""

@@ -18,10 +18,11 @@ from bao_backup.core.errors import ObjectChangedError, ObjectExistsError, Object
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import MIB, check_key, check_prefix
 from bao_backup.core.storage_errors import ObjectLockedError
+from bao_backup.core.store_facts import StoreFacts
 from bao_backup.ports import Store
 
 CHUNK = MIB
-Method = Literal["put", "create", "get", "head", "list", "delete", "sweep"]
+Method = Literal["put", "create", "get", "head", "list", "delete", "sweep", "describe"]
 T = TypeVar("T")
 
 
@@ -42,6 +43,8 @@ class MemoryStore:
         self._locked: dict[str, datetime] = {}
         self._lock = threading.Lock()
         self._objects: dict[str, tuple[Stored, bytes]] = {}
+        #: What it tells of itself.
+        self.facts = StoreFacts(versioning=False, lock=locked_for is not None, lifecycle=())
 
     @property
     def location(self) -> str:
@@ -102,6 +105,10 @@ class MemoryStore:
         """There is nothing to sweep: what was being written ended with its program."""
         check_prefix(prefix)
         return 0
+
+    def describe(self) -> StoreFacts:
+        """As a test or a trial has set it."""
+        return self.facts
 
     def _read(self, key: str, etag: str | None) -> Iterator[bytes]:
         stored, body = self._find("read", key)
@@ -208,6 +215,10 @@ class FaultyStore:
     def sweep(self, prefix: str) -> int:
         """As the inner store."""
         return self._run(self._due("sweep", prefix), lambda: self._store.sweep(prefix))
+
+    def describe(self) -> StoreFacts:
+        """As the inner store."""
+        return self._run(self._due("describe", ""), self._store.describe)
 
     def _due(self, method: Method, key: str) -> Fault | None:
         """Count the call, and give the fault that is due at it."""

@@ -11,6 +11,7 @@
     │       ├── KubernetesConflictError     KubernetesConflict: exists already, or was changed
     │       └── KubernetesMissingError      KubernetesMissing: there is no such object
     ├── LoginError 2                LoginFailed
+    │   └── ServerClockError          ServerClockSkewed: this machine's clock, or the server's
     ├── LeaderError 3               NoLeader
     │   └── ServerUntrustedError      ServerUntrusted: its certificate does not verify
     ├── SnapshotError 4             SnapshotFailed
@@ -142,6 +143,13 @@ class LoginError(BaoBackupError):
     exit_code = 2
     reason = "LoginFailed"
     default_hint = "check spec.backup.auth: method, mount, role and audience"
+
+
+class ServerClockError(LoginError):
+    """This machine's clock and the server's are too far apart."""
+
+    reason = "ServerClockSkewed"
+    default_hint = "set both clocks (NTP): tokens that begin later or ended before are refused"
 
 
 class LeaderError(BaoBackupError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from bao_backup.core.errors import BaoBackupError, LeaderLostError
 from bao_backup.core.model import Leader, Node, Seal
@@ -80,6 +81,10 @@ class RestoreLogin:
     def seal(self, leader: Leader) -> Seal:
         """As of the port."""
         return self._bao.seal(leader)
+
+    def server_time(self, leader: Leader) -> datetime | None:
+        """As of the port."""
+        return self._bao.server_time(leader)
 
     def nodes(self) -> tuple[Node, ...]:
         """As of the port."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 
 from bao_backup.adapters.bao.connection import Connection, Place, Reply, call, explain, trust
 from bao_backup.adapters.bao.leader import Resolve, find_leader, find_nodes, resolve
 from bao_backup.adapters.bao.login import Token, judge_login, read_login, read_token
-from bao_backup.adapters.bao.looking import ask_capabilities, ask_for_login, ask_seal
+from bao_backup.adapters.bao.looking import ask_capabilities, ask_for_login, ask_seal, ask_time
 from bao_backup.adapters.bao.restore import send
 from bao_backup.adapters.bao.snapshot import HttpSnapshot, begin
 from bao_backup.core.connection import AuthMethod, BaoSettings, parse_address
@@ -113,6 +114,10 @@ class HttpBao:
     def seal(self, leader: Leader) -> Seal:
         """The seal's type and shares. Raises LeaderLostError, or ServerUntrustedError."""
         return ask_seal(self._connection(leader))
+
+    def server_time(self, leader: Leader) -> datetime | None:
+        """What the leader's clock shows. Raises LeaderLostError, or ServerUntrustedError."""
+        return ask_time(self._connection(leader))
 
     def nodes(self) -> tuple[Node, ...]:
         """Ask every address, each of its IP addresses, what it is now.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from bao_backup.adapters.bao.connection import Connection, Reply, call, explain
 from bao_backup.adapters.bao.login import not_serving
@@ -40,6 +42,23 @@ def ask_seal(connection: Connection) -> Seal:
     if reply.status != 200 or not isinstance(shares, int) or not isinstance(threshold, int):
         raise LeaderLostError(doing, f"it answers {reply.describe()}, not as OpenBao does")
     return Seal(type=str(status.get("type", "")), shares=shares, threshold=threshold)
+
+
+def ask_time(connection: Connection) -> datetime | None:
+    """What the node's clock shows: as it says, else as its answer is dated; None where neither is there.
+
+    https://openbao.org/api-docs/system/health/ (`server_time_utc`); raises LeaderLostError.
+    """
+    doing = f"ask {connection.place} for its time"
+    reply = _ask(doing, connection, "GET", "/v1/sys/health", "", None)
+    seconds = reply.decode().get("server_time_utc")
+    try:
+        if isinstance(seconds, int) and seconds > 0:
+            return datetime.fromtimestamp(seconds, UTC)
+        dated = parsedate_to_datetime(reply.headers.get("date", ""))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return dated.replace(tzinfo=dated.tzinfo or UTC).astimezone(UTC)
 
 
 def ask_for_login(connection: Connection, token: str) -> bool:

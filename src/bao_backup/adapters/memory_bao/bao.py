@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 
 from bao_backup.adapters.memory_bao.cluster import FORCE_PATH, RESTORE_PATH, MemoryCluster
 from bao_backup.adapters.memory_bao.fault import BaoFault, Method, happen
@@ -122,6 +123,13 @@ class MemoryBao:
             raise LeaderLostError(f"ask {leader.address} for its seal", _SAID[NodeState.UNREACHABLE])
         self._end(fault)
         return self.cluster.seal
+
+    def server_time(self, leader: Leader) -> datetime | None:
+        """The cluster's clock, in whole seconds."""
+        fault = self._begin("server_time", leader.address)
+        self._require_leader(f"ask {leader.address} for its time", leader)
+        self._end(fault)
+        return self.cluster.now().replace(microsecond=0) if self.cluster.tells_time else None
 
     def nodes(self) -> tuple[Node, ...]:
         """What each node says of itself."""

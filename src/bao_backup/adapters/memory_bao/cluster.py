@@ -5,10 +5,15 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from bao_backup.core.model import NodeState, Seal
 
 RESTORE_PATH, FORCE_PATH = "sys/storage/raft/snapshot", "sys/storage/raft/snapshot-force"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class MemoryCluster:
@@ -30,6 +35,9 @@ class MemoryCluster:
         self.archive = archive
         self.version = version
         self.cluster_id = "memory"
+        #: The servers' clock, and whether they tell its time.
+        self.now: Callable[[], datetime] = _now
+        self.tells_time = True
         self.seal = Seal(type="shamir", shares=1, threshold=1)
         self.states = dict.fromkeys(addresses, NodeState.STANDBY)
         self.states[addresses[0]] = NodeState.ACTIVE

@@ -14,6 +14,7 @@ Method = Literal[
     "revoke",
     "capabilities",
     "seal",
+    "server_time",
     "nodes",
     "knows_login",
     "restore",

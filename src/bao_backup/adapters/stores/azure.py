@@ -30,6 +30,7 @@ from bao_backup.adapters.stores.traits import AZURE
 from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError, StorageError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import StoreSettings, check_kept
+from bao_backup.core.store_facts import StoreFacts, Unseen
 from bao_backup.core.store_options import LockMode
 
 #: The library would encrypt with it, and nobody could read the backups without.
@@ -112,6 +113,7 @@ def open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> Cloud
         sweep=lambda _prefix: 0,
         check=lambda key: check_kept(key, AZURE.refuses),
         lock=partial(_lock, requests) if settings.lock_mode else None,
+        describe=partial(_describe, requests),
     )
     return AzureContainer(place, requests)
 
@@ -169,6 +171,32 @@ def _lock(requests: Requests, stored: Stored, until: datetime) -> datetime:
 
     patiently(attempt, requests.settings)
     return until
+
+
+def _describe(requests: Requests) -> StoreFacts:
+    """What the container tells; whether there are versions and rules is told by Azure's management alone.
+
+    Source: Azure Storage REST API Reference, "Get Container Properties".
+    """
+    url = f"{requests.account.url}/{requests.container}"
+
+    def attempt() -> Answer:
+        return _ask(requests, "look at", "", Asked("GET", url, {"restype": "container"}))
+
+    answer = patiently(attempt, requests.settings)
+    if answer.status == 403:
+        unseen = Unseen.NOT_PERMITTED
+        return StoreFacts(lock=unseen, encryption=unseen)
+    if answer.status >= 300:
+        raise requests.translator.answered(answer.status, answer.text, "look at", "", answer.headers)
+    said = answer.headers
+    by_version = said.get("x-ms-immutable-storage-with-versioning-enabled")
+    by_policy = said.get("x-ms-has-immutability-policy") == "true"
+    return StoreFacts(
+        lock=Unseen.NOT_OFFERED if by_version is None else by_version == "true",
+        lock_default="a policy of the container" if by_policy else "",
+        encryption=said.get("x-ms-default-encryption-scope") or Unseen.NOT_OFFERED,
+    )
 
 
 def _url(requests: Requests, key: str) -> str:

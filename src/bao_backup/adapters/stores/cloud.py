@@ -22,6 +22,7 @@ from bao_backup.core.errors import (
 )
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import MAX_PARTS, MIB, StoreSettings, check_key, check_prefix
+from bao_backup.core.store_facts import StoreFacts
 
 if TYPE_CHECKING:
     # Types that the library has for the checker alone.
@@ -56,6 +57,8 @@ class Place(NamedTuple):
     delete_many: DeleteMany | None = None
     #: None: no objects are locked after they were stored.
     lock: Lock | None = None
+    #: What the store tells of itself; raises StorageError.
+    describe: Callable[[], StoreFacts] = StoreFacts
 
 
 class CloudStore:
@@ -68,6 +71,7 @@ class CloudStore:
         self._sweep = place.sweep
         self._check = place.check
         self._delete_many = place.delete_many
+        self._describe = place.describe
         self._settings = settings
         self._lock = place.lock
         of_class = {"Storage-Class": settings.storage_class} if settings.storage_class else {}
@@ -176,6 +180,10 @@ class CloudStore:
     def sweep(self, prefix: str) -> int:
         """Abort the uploads in which nothing has happened for `dead_after`."""
         return self._sweep(check_prefix(prefix))
+
+    def describe(self) -> StoreFacts:
+        """Some requests, or one."""
+        return self._describe()
 
     def _read(self, key: str, etag: str | None) -> Iterator[bytes]:
         reading = _Reading(key, etag)

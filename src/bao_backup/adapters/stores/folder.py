@@ -22,6 +22,7 @@ from bao_backup.core.errors import (
 )
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import MIB, StoreSettings, check_key, check_prefix
+from bao_backup.core.store_facts import StoreFacts
 
 CHUNK = MIB
 
@@ -123,6 +124,16 @@ class FolderStore:
                 with self._disk.doing("sweep", "/".join(names)), self._folder(names) as folder:
                     swept += remove_if_dead(folder, entry.name)
         return swept
+
+    def describe(self) -> StoreFacts:
+        """What the file system says of the folder, and of the disk that it is on."""
+        with self._disk.doing("look at"), self._folder([]) as folder:
+            status, disk = os.fstat(folder), os.fstatvfs(folder)
+        mode = stat.S_IMODE(status.st_mode)
+        return StoreFacts(
+            free=disk.f_bavail * disk.f_frsize,
+            access=f"owner {status.st_uid}, group {status.st_gid}, mode {mode:04o}",
+        )
 
     def _delete_in(self, folder: int, keys: Sequence[str]) -> dict[str, StorageError]:
         failed: dict[str, StorageError] = {}

@@ -30,6 +30,7 @@ from bao_backup.adapters.stores.source import Source, close
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.store_facts import StoreFacts
 
 SERVICE = "https://storage.googleapis.com"
 #: The library would look for a key there, and fail where it finds none.
@@ -106,7 +107,15 @@ def open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSt
         settings,
         lambda: trusting(authorities, unverified=settings.insecure_skip_verify),
     )
-    return GoogleBucket(Place(store, location, translator, lambda _prefix: 0), settings, uploads)
+
+    def describe() -> StoreFacts:
+        from bao_backup.adapters.stores.gcs_facts import ask_facts  # noqa: PLC0415 - rarely wanted
+
+        context = trusting(authorities, unverified=settings.insecure_skip_verify)
+        return ask_facts(endpoint, login, translator, settings, context)
+
+    place = Place(store, location, translator, lambda _prefix: 0, describe=describe)
+    return GoogleBucket(place, settings, uploads)
 
 
 def _fetching(

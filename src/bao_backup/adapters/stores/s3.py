@@ -28,6 +28,7 @@ from bao_backup.adapters.stores.s3_requests import Bucket, Requests
 from bao_backup.adapters.stores.uploads import Uploads
 from bao_backup.core.errors import ConfigurationError, StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.store_facts import StoreFacts
 
 if TYPE_CHECKING:
     # Types that the library has for the checker alone.
@@ -74,7 +75,13 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
     locks = Locks(requests, settings)
     lock = locks.lock if settings.lock_mode else locks.find if settings.default_lock else None
     place = Place(
-        store, location, translator, sweep, lock=lock, delete_many=_deleting(requests, settings, translator)
+        store,
+        location,
+        translator,
+        sweep,
+        lock=lock,
+        delete_many=_deleting(requests, settings, translator),
+        describe=_describing(requests, settings, translator),
     )
     return CloudStore(place, settings)
 
@@ -88,6 +95,19 @@ def _deleting(requests: Requests, settings: StoreSettings, translator: Translato
         return Deletes(requests, settings, translator).delete(keys, one)
 
     return delete
+
+
+def _describing(
+    requests: Requests, settings: StoreSettings, translator: Translator
+) -> Callable[[], StoreFacts]:
+    """What asks the bucket for its facts; it is loaded when somebody wants them."""
+
+    def describe() -> StoreFacts:
+        from bao_backup.adapters.stores.s3_facts import Facts  # noqa: PLC0415
+
+        return Facts(requests, settings, translator).ask()
+
+    return describe
 
 
 def _fetching(

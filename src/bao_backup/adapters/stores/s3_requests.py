@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
 from bao_backup.adapters.stores.failures import Translator
-from bao_backup.adapters.stores.plain_http import ask
+from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.s3_identity import Keys
 from bao_backup.core.errors import StorageError
 
@@ -66,6 +66,32 @@ class Requests:
 
         Raises StorageError types.
         """
+        answer = self.send(verb, method, key, query, timeout=timeout, body=body, headers=headers)
+        if answer.status >= 300:
+            raise self._translator.answered(answer.status, answer.text, verb, key, answer.headers)
+        return self.parsed(answer, verb, key)
+
+    def parsed(self, answer: Answer, verb: str, key: str) -> ET.Element:
+        """The XML of an answer, an empty element where it has none. Raises StorageError: it is not XML."""
+        try:
+            # expat bounds the growth of entities since 2.4, and the store is one that we log in to.
+            return ET.fromstring(answer.body) if answer.body else ET.Element("Nothing")  # noqa: S314
+        except ET.ParseError as error:
+            doing = self._translator.named(verb, key)
+            raise StorageError(doing, "the answer is not XML", details=str(error)) from error
+
+    def send(
+        self,
+        verb: str,
+        method: str,
+        key: str,
+        query: Mapping[str, str],
+        *,
+        timeout: float,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The same, with its answer as it is, whatever its status. Raises StorageError: there is none."""
         if self._context is None and self._bucket.url.startswith("https:"):
             self._context = self._bucket.context()
         parts = urlsplit(self._bucket.url)
@@ -84,14 +110,7 @@ class Requests:
             headers=signed,
         )
         doing = self._translator.named(verb, key)
-        answer = ask(request, doing, timeout, self._context, proxy=self._bucket.proxy)
-        if answer.status >= 300:
-            raise self._translator.answered(answer.status, answer.text, verb, key, answer.headers)
-        try:
-            # expat bounds the growth of entities since 2.4, and the store is one that we log in to.
-            return ET.fromstring(answer.body) if answer.body else ET.Element("Nothing")  # noqa: S314
-        except ET.ParseError as error:
-            raise StorageError(doing, "the answer is not XML", details=str(error)) from error
+        return ask(request, doing, timeout, self._context, proxy=self._bucket.proxy)
 
 
 class Signed(NamedTuple):
