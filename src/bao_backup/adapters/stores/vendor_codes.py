@@ -13,7 +13,7 @@ from typing import NamedTuple
 from bao_backup.adapters.stores import meanings as m
 from bao_backup.adapters.stores.meanings import Meaning
 from bao_backup.core import errors, storage_errors
-from bao_backup.core.errors import StorageError
+from bao_backup.core.errors import StorageDeniedError, StorageError, StorageLoginError
 
 S3, GOOGLE, AZURE = "s3", "gs", "azure"
 
@@ -36,6 +36,12 @@ def _rows(vendor: str, status: int, meaning: Meaning, *codes: str) -> tuple[Row,
     return tuple(Row(vendor, status, code, meaning) for code in codes)
 
 
+def _row(
+    vendor: str, status: int, code: str, type_: type[StorageError], why: str, hint: str | None = None
+) -> Row:
+    return Row(vendor, status, code, Meaning(type_, why, hint))
+
+
 _OPTIONS = "correct spec.backup.target.s3"
 _FIREWALL = "see the account's firewall, and the identity's role"
 _PART_SIZE = "change spec.backup.target.partSize"
@@ -43,12 +49,12 @@ _AGAIN = "take the backup again; if it lasts, look at the network in between"
 
 _LOCKED = Meaning(storage_errors.ObjectLockedError, "an object lock or a retention policy keeps it")
 _HELD = Meaning(storage_errors.ObjectLockedError, "a hold keeps it", "lift the hold")
-_LEASED = Meaning(errors.StorageDeniedError, "somebody holds a lease on it", "end the lease")
+_LEASED = Meaning(StorageDeniedError, "somebody holds a lease on it", "end the lease")
 _ACCOUNT = Meaning(
-    errors.StorageDeniedError, "the account is disabled or has not paid", "see the account and its billing"
+    StorageDeniedError, "the account is disabled or has not paid", "see the account and its billing"
 )
 _NETWORK = Meaning(
-    errors.StorageDeniedError,
+    StorageDeniedError,
     "the account does not allow it to this identity, or from this network",
     _FIREWALL,
 )
@@ -60,7 +66,7 @@ _NO_BUCKET_NAMED = Meaning(errors.BucketNotFoundError, "no bucket can have this 
 _KEY = Meaning(storage_errors.StorageKeyError, "the key that encrypts it is switched off or not there")
 _KEY_DENIED = Meaning(storage_errors.StorageKeyError, "the key that encrypts it may not be used")
 _PROJECT = Meaning(
-    errors.StorageDeniedError,
+    StorageDeniedError,
     "the bucket's reader pays, and the project that would is missing, not allowed, or without billing",
     "use a bucket that is paid by its owner, or see the project's billing",
 )
@@ -73,31 +79,31 @@ _OF_S3: tuple[Row, ...] = (
     *_rows(S3, 400, _LOCKED, "ObjectLocked"),
     *_rows(S3, 403, m.DENIED, "AccessDenied", "AccessForbidden"),
     *_rows(S3, 403, _ACCOUNT, "AccountProblem", "AllAccessDisabled", "NotSignedUp"),
-    *_rows(
+    _row(
         S3,
         405,
-        Meaning(
-            errors.StorageDeniedError,
-            "the store does not allow this of this object",
-            "see whether it was deleted",
-        ),
         "MethodNotAllowed",
+        StorageDeniedError,
+        "the store does not allow this of this object",
+        "see whether it was deleted",
     ),
     Row(S3, 403, "SignatureDoesNotMatch", m.CLOCK, "Signature expired"),
     Row(S3, 403, "SignatureDoesNotMatch", m.CLOCK, "Signature not yet current"),
-    *_rows(
+    _row(
         S3,
         403,
-        Meaning(errors.StorageLoginError, "the secret key is not that of the access key", "correct it"),
         "SignatureDoesNotMatch",
+        StorageLoginError,
+        "the secret key is not that of the access key",
+        "correct it",
     ),
-    *_rows(
+    _row(
         S3,
         403,
-        Meaning(
-            errors.StorageLoginError, "the store does not know the access key", "correct it, or make another"
-        ),
         "InvalidAccessKeyId",
+        StorageLoginError,
+        "the store does not know the access key",
+        "correct it, or make another",
     ),
     *_rows(S3, 400, m.LOGIN, "InvalidToken", "InvalidIdentityToken"),
     *_rows(S3, 403, m.LOGIN, "InvalidClientTokenId", "InvalidSecurity"),
@@ -130,20 +136,18 @@ _OF_S3: tuple[Row, ...] = (
     *_rows(S3, 400, _KEY, "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException"),
     *_rows(S3, 400, _KEY, "KMS.InvalidKeyUsageException", "KMS.KeyUnavailableException", "kms:KeyNotFound"),
     *_rows(S3, 403, _KEY_DENIED, "KMSAccessDenied", "KMS.AccessDeniedException", "kms:NotAuthorized"),
-    *_rows(S3, 400, Meaning(StorageError, "the store does not take these tags", _OPTIONS), "InvalidTag"),
-    Row(
-        S3, 400, "InvalidStorageClass", Meaning(StorageError, "the store has no such storage class", _OPTIONS)
-    ),
-    *_rows(
+    _row(S3, 400, "InvalidTag", StorageError, "the store does not take these tags", _OPTIONS),
+    _row(S3, 400, "InvalidStorageClass", StorageError, "the store has no such storage class", _OPTIONS),
+    _row(
         S3,
         400,
-        Meaning(StorageError, "the store does not encrypt in this way", _OPTIONS),
         "InvalidEncryptionAlgorithmError",
+        StorageError,
+        "the store does not encrypt in this way",
+        _OPTIONS,
     ),
-    *_rows(S3, 501, Meaning(StorageError, "the store cannot do this", _OPTIONS), "NotImplemented"),
-    *_rows(
-        S3, 400, Meaning(StorageError, "a part is smaller than the store takes", _PART_SIZE), "EntityTooSmall"
-    ),
+    _row(S3, 501, "NotImplemented", StorageError, "the store cannot do this", _OPTIONS),
+    _row(S3, 400, "EntityTooSmall", StorageError, "a part is smaller than the store takes", _PART_SIZE),
     *_rows(S3, 400, _LARGE, "EntityTooLarge"),
 )
 
@@ -158,15 +162,13 @@ _OF_GOOGLE: tuple[Row, ...] = (
     Row(GOOGLE, 403, "forbidden", _KEY_DENIED, "Cloud KMS key"),
     Row(GOOGLE, 403, "forbidden", _ACCOUNT, "billing account"),
     *_rows(GOOGLE, 403, m.DENIED, "forbidden", "insufficientPermissions"),
-    *_rows(
+    _row(
         GOOGLE,
         403,
-        Meaning(
-            errors.StorageDeniedError,
-            "the project's storage API is switched off",
-            "switch it on in the project",
-        ),
         "accessNotConfigured",
+        StorageDeniedError,
+        "the project's storage API is switched off",
+        "switch it on in the project",
     ),
     *_rows(GOOGLE, 403, _ACCOUNT, "accountDisabled"),
     *_rows(GOOGLE, 403, _LOCKED, "retentionPolicyNotMet", "RetentionPolicyNotMet"),
@@ -175,11 +177,13 @@ _OF_GOOGLE: tuple[Row, ...] = (
     *_rows(GOOGLE, 400, _PROJECT, "UserProjectMissing", "userProjectMissing", "UserProjectInvalid"),
     *_rows(GOOGLE, 404, m.NO_BUCKET, "notFound"),
     *_rows(GOOGLE, 412, m.CHANGED, "conditionNotMet"),
-    *_rows(
+    _row(
         GOOGLE,
         412,
-        Meaning(errors.StorageDeniedError, "a policy of the organization forbids it", "see its constraints"),
         "orgPolicyConstraintFailed",
+        StorageDeniedError,
+        "a policy of the organization forbids it",
+        "see its constraints",
     ),
     *_rows(GOOGLE, 500, m.UNAVAILABLE, "internalError"),
     *_rows(GOOGLE, 503, m.UNAVAILABLE, "backendError"),
@@ -192,7 +196,7 @@ _OF_GOOGLE: tuple[Row, ...] = (
 )
 
 _NOT_ACCEPTED = Meaning(
-    errors.StorageLoginError,
+    StorageLoginError,
     "the store does not accept the credentials, or they have expired",
     "see the key, signature or token, and this machine's clock",
 )
@@ -201,68 +205,90 @@ _OF_AZURE: tuple[Row, ...] = (
     Row(AZURE, 403, "AuthenticationFailed", m.EXPIRED, "not valid in the specified time frame"),
     Row(AZURE, 403, "AuthenticationFailed", m.CLOCK, "date header too old"),
     Row(AZURE, 403, "AuthenticationFailed", m.CLOCK, "Date header in the request is incorrect"),
-    *_rows(
+    Row(
         AZURE,
         403,
-        Meaning(
-            errors.StorageLoginError, "the signature (SAS) is not whole", "copy it whole, from sv= to sig="
-        ),
+        "AuthenticationFailed",
+        Meaning(StorageLoginError, "the signature (SAS) is not whole", "copy it whole, from sv= to sig="),
         "not well formed",
     ),
-    *_rows(
-        AZURE, 403, _NOT_ACCEPTED, "AuthenticationFailed"
-    ),  # Azurite's code for wrong keys and for signatures that have ended. Row(AZURE, 403, "AuthorizationFailure", _NOT_ACCEPTED, "failed to authenticate"), Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "expired"), Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "Lifetime validation failed"), Row( AZURE, 401, "InvalidAuthenticationInfo", Meaning(errors.StorageLoginError, "the token is of another tenant", _TENANT), "Issuer validation failed", ), *_rows(AZURE, 401, m.LOGIN, "InvalidAuthenticationInfo", "NoAuthenticationInformation"), *_rows(AZURE, 409, m.LOGIN, "PublicAccessNotPermitted"), *_rows(AZURE, 403, m.DENIED, "AuthorizationPermissionMismatch", "AuthorizationResourceTypeMismatch"), *_rows(AZURE, 403, m.DENIED, "AuthorizationServiceMismatch", "InsufficientAccountPermissions"), *_rows(AZURE, 403, m.DENIED, "UnauthorizedBlobOverwrite"), *_rows(AZURE, 403, _NETWORK, "AuthorizationFailure", "AuthorizationSourceIPMismatch"), *_rows(AZURE, 403, _NETWORK, "AuthorizationProtocolMismatch"), *_rows(AZURE, 403, _ACCOUNT, "AccountIsDisabled"), Row( AZURE, 403, "KeyBasedAuthenticationNotPermitted", Meaning( errors.StorageDeniedError, "the account allows no keys and no signatures by them", "use a workload identity, a managed identity or a client's secret"), "AuthenticationFailed"),
+    *_rows(AZURE, 403, _NOT_ACCEPTED, "AuthenticationFailed"),
+    # Azurite's code for wrong keys and for signatures that have ended.
+    Row(AZURE, 403, "AuthorizationFailure", _NOT_ACCEPTED, "failed to authenticate"),
+    Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "expired"),
+    Row(AZURE, 401, "InvalidAuthenticationInfo", m.EXPIRED, "Lifetime validation failed"),
+    Row(
+        AZURE,
+        401,
+        "InvalidAuthenticationInfo",
+        Meaning(StorageLoginError, "the token is of another tenant", _TENANT),
+        "Issuer validation failed",
+    ),
+    *_rows(AZURE, 401, m.LOGIN, "InvalidAuthenticationInfo", "NoAuthenticationInformation"),
+    *_rows(AZURE, 409, m.LOGIN, "PublicAccessNotPermitted"),
+    *_rows(AZURE, 403, m.DENIED, "AuthorizationPermissionMismatch", "AuthorizationResourceTypeMismatch"),
+    *_rows(AZURE, 403, m.DENIED, "AuthorizationServiceMismatch", "InsufficientAccountPermissions"),
+    *_rows(AZURE, 403, m.DENIED, "UnauthorizedBlobOverwrite"),
+    *_rows(AZURE, 403, _NETWORK, "AuthorizationFailure", "AuthorizationSourceIPMismatch"),
+    *_rows(AZURE, 403, _NETWORK, "AuthorizationProtocolMismatch"),
+    *_rows(AZURE, 403, _ACCOUNT, "AccountIsDisabled"),
+    _row(
+        AZURE,
+        403,
+        "KeyBasedAuthenticationNotPermitted",
+        StorageDeniedError,
+        "the account allows no keys and no signatures by them",
+        "use a workload identity, a managed identity or a client's secret",
+    ),
     *_rows(AZURE, 403, _KEY, "KeyVaultEncryptionKeyNotFound"),
     *_rows(AZURE, 409, _LOCKED, "BlobImmutableDueToPolicy"),
     *_rows(AZURE, 412, _LEASED, "LeaseIdMissing"),
     *_rows(AZURE, 409, m.EXISTS, "BlobAlreadyExists"),
     *_rows(AZURE, 409, _ARCHIVED, "BlobArchived"),
-    *_rows(
+    _row(
         AZURE,
         409,
-        Meaning(
-            errors.StorageUnavailableError, "it is being brought back from its archive", "try again later"
-        ),
         "BlobBeingRehydrated",
+        errors.StorageUnavailableError,
+        "it is being brought back from its archive",
+        "try again later",
     ),
     *_rows(AZURE, 404, m.NO_OBJECT, "BlobNotFound", "ResourceNotFound"),
     *_rows(AZURE, 404, m.NO_BUCKET, "ContainerNotFound"),
     *_rows(AZURE, 409, m.NO_BUCKET, "ContainerBeingDeleted", "ContainerDisabled"),
-    *_rows(
-        AZURE,
-        400,
-        Meaning(errors.BucketNotFoundError, "no container can have this name"),
-        "InvalidResourceName",
-    ),
+    _row(AZURE, 400, "InvalidResourceName", errors.BucketNotFoundError, "no container can have this name"),
     *_rows(AZURE, 412, m.CHANGED, "ConditionNotMet"),
     *_rows(AZURE, 416, m.CHANGED, "InvalidRange"),
     *_rows(AZURE, 400, _DROPPED, "InvalidBlockList"),
     *_rows(AZURE, 400, _GARBLED, "Md5Mismatch"),
     *_rows(AZURE, 500, m.UNAVAILABLE, "InternalError", "OperationTimedOut"),
     *_rows(AZURE, 503, m.THROTTLED, "ServerBusy"),
-    *_rows(
+    _row(
         AZURE,
         413,
-        Meaning(StorageError, "a part is larger than the store takes", "lower partSize"),
         "RequestBodyTooLarge",
+        StorageError,
+        "a part is larger than the store takes",
+        "lower partSize",
     ),
-    *_rows(
+    _row(
         AZURE,
         409,
-        Meaning(StorageError, "it has more parts than the store takes", _PART_SIZE),
         "BlockCountExceedsLimit",
+        StorageError,
+        "it has more parts than the store takes",
+        _PART_SIZE,
     ),
-    *_rows(
+    _row(
         AZURE,
         409,
-        Meaning(StorageError, "a blob of another kind has this name", "remove it, or use another pathPrefix"),
         "InvalidBlobType",
+        StorageError,
+        "a blob of another kind has this name",
+        "remove it, or use another pathPrefix",
     ),
-    *_rows(
-        AZURE,
-        409,
-        Meaning(StorageError, "it has snapshots of Azure's own", "remove those first"),
-        "SnapshotsPresent",
+    _row(
+        AZURE, 409, "SnapshotsPresent", StorageError, "it has snapshots of Azure's own", "remove those first"
     ),
 )
 
