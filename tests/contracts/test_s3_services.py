@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 from tests.adapters.scripted import End, Script, ScriptedServer, reply
 from tests.harness.certificates import Authority
+from tests.harness.forward_proxy import ForwardProxy
 from tests.harness.identities import (
     InstanceMetadata,
     PodIdentityAgent,
@@ -372,3 +373,23 @@ def _json(given: Temporary) -> bytes:
             "Expiration": given.expiration,
         }
     ).encode()
+
+
+def test_a_token_service_is_asked_through_the_targets_proxy(
+    asking: Asking, sts: TokenService, token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By CONNECT: it is nothing of the machine itself."""
+    monkeypatch.setenv("no_proxy", "")
+    with ForwardProxy(sts.url) as proxy:
+        issued = by_web_identity(web(sts.url, token_file), asking._replace(proxy=proxy.url))
+        assert issued.keys == OURS
+        assert proxy.asked == [("CONNECT", sts.url.removeprefix("https://"))]
+
+
+def test_the_machines_own_services_are_asked_directly(
+    asking: Asking, agent: PodIdentityAgent, metadata: InstanceMetadata, token_file: Path
+) -> None:
+    """A proxy could not reach them."""
+    nowhere = asking._replace(proxy=NOWHERE)
+    assert by_container(pod(agent, token_file), nowhere).keys == OURS
+    assert by_instance(InstanceIdentity(metadata.url), nowhere).keys == OURS

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bao_backup.core.model import Backup, Stored
 from bao_backup.core.naming import backup_key, catalogue
@@ -172,3 +173,14 @@ def test_foreign_names_are_in_no_plan(names: list[str]) -> None:
     )
     plan = plan_retention(found, RetentionPolicy(max_count=1, max_age=timedelta(seconds=1)), NOW)
     assert [decision.backup for decision in plan.decisions] == from_store
+
+
+@given(backups_strategy, policies, st.integers(1, 2000).map(lambda each: timedelta(hours=each)))
+def test_what_is_locked_is_never_dropped(
+    backups: list[Backup], policy: RetentionPolicy, locked_for: timedelta
+) -> None:
+    """A lock only ever keeps more, and exactly those that it holds."""
+    without = plan_retention(backups, policy, NOW)
+    plan = plan_retention(backups, replace(policy, locked_for=locked_for), NOW)
+    expected = [each for each in without.dropped if each.backup.modified + locked_for <= NOW]
+    assert plan.dropped == tuple(expected)
