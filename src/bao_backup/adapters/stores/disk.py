@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bao_backup.core import errors
 from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import StorageQuotaError
 
 #: For the owner and its group; the umask may take more away.
 FOLDER_MODE = 0o750
@@ -24,7 +25,7 @@ _AWAY = (errors.StorageUnavailableError, "the file system does not answer")
 #: errno(3) -> the type and the cause.
 BY_ERRNO: Mapping[int, tuple[type[StorageError], str]] = {
     errno.ENOSPC: _FULL,
-    errno.EDQUOT: (errors.StorageFullError, "the disk quota is reached"),
+    errno.EDQUOT: (StorageQuotaError, "the disk quota is reached"),
     errno.EFBIG: (errors.StorageFullError, "a file may not be so large here"),
     errno.EACCES: _DENIED,
     # Also what link(2) says where there are no hard links.
