@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
-from tests.flows.restore_site import RestoreSite
-from tests.flows.site import NODES
+from tests.flows.restore_site import RestoreSite, SmallChunks
+from tests.flows.site import EARLIER, NODES
 
 from bao_backup.adapters.memory_bao import BaoFault, MemoryBao, NodeState
 from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
@@ -16,6 +17,7 @@ from bao_backup.core.errors import (
     InterruptedRunError,
     RestoreUnknownError,
 )
+from bao_backup.core.model import Stored
 from bao_backup.core.restore_errors import RestoreSealedError
 from bao_backup.core.restore_outcome import Restored
 from bao_backup.flows.stop import Stop
@@ -248,6 +250,29 @@ def test_a_signal_at_the_last_byte() -> None:
     )
     with pytest.raises(InterruptedRunError):
         site.run()
+    site.check(data="new", submissions=1, safety=True)
+
+
+def test_a_source_that_gives_no_byte_does_not_keep_a_run_from_its_end() -> None:
+    """The submission is cut off, whatever the store does: it may hang for minutes."""
+    site = RestoreSite()
+    hangs = threading.Event()
+
+    class Hanging(SmallChunks):
+        def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+            for number, chunk in enumerate(site.store.get(key, etag=etag)):
+                if key == EARLIER and site.cluster.submissions and number == 3:
+                    site.stop.ask("ended by SIGTERM")
+                    hangs.wait(60)
+                yield chunk
+
+        def head(self, key: str) -> Stored:
+            return site.store.head(key)
+
+    with pytest.raises(InterruptedRunError, match="SIGTERM"):
+        site.run(store=Hanging())
+    assert not hangs.is_set()
+    hangs.set()
     site.check(data="new", submissions=1, safety=True)
 
 

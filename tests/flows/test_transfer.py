@@ -18,8 +18,9 @@ from bao_backup.core.errors import (
 )
 from bao_backup.core.model import Contents, Inventory, SnapshotMeta, Stored
 from bao_backup.core.storage import MIB
+from bao_backup.flows.handover import ROOM
 from bao_backup.flows.stop import Stop
-from bao_backup.flows.transfer import ROOM, Proven, limited, transfer
+from bao_backup.flows.transfer import Proven, limited, transfer
 
 KEY = "folder/a.snap"
 CHUNKS = [bytes([number]) * 1000 for number in range(50)]

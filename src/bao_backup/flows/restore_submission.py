@@ -12,6 +12,7 @@ from bao_backup.core.restore_checks import compare_versions
 from bao_backup.core.restore_errors import RestoreCutOffError, RestoreError
 from bao_backup.core.restore_outcome import Proposal
 from bao_backup.core.restore_settings import RestoreSettings
+from bao_backup.flows.handover import ahead
 from bao_backup.flows.restore_server import RestoreServer
 from bao_backup.flows.restore_source import RestoreSource
 from bao_backup.flows.restore_watch import RestoreWatch
@@ -76,7 +77,7 @@ class Submission:
 
     def _send(self, leader: Leader, proposal: Proposal) -> bool:
         """Whether it was accepted; False when nobody knows. Raises where nothing was applied."""
-        chunks = self._source.again(proposal.stored, proposal.contents)
+        chunks = ahead(self._source.again(proposal.stored, proposal.contents), self._stop)
         self.begun = True
         try:
             with closing(chunks), self._stop.closing(self._server.bao.interrupt):

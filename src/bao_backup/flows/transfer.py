@@ -9,21 +9,17 @@ not bear to be entered twice.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
 
 from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Contents, Stored
 from bao_backup.core.pace import Pace
+from bao_backup.flows.handover import LOOK_EVERY, Handover
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Clock, Store
 
-#: How often the waiting thread looks whether the run must end, in seconds.
-LOOK_EVERY = 0.25
 #: How long a store may take to abort an upload when the run must end, in seconds.
 ABORT_GRACE = 10.0
-#: Chunks, of at most 1 MiB each, that may wait for the upload.
-ROOM = 4
 
 #: Chunks, and as the last thing what was proven of them all.
 Proven = Generator[bytes | Contents, None, None]
@@ -49,50 +45,6 @@ def limited(rate: int, part_size: int, clock: Clock, wait: Callable[[float], Non
     return hold
 
 
-class _Handover:
-    """Chunks on their way from the thread that proves them to the one that uploads them."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._waiting: deque[bytes] = deque()
-        self._ended = False
-        self._error: BaseException | None = None
-        self._taken = True
-
-    def put(self, chunk: bytes) -> bool:
-        """Hand a chunk over, when there is room; False when nobody takes any more."""
-        with self._changed:
-            self._changed.wait_for(lambda: len(self._waiting) < ROOM or not self._taken)
-            self._waiting.append(chunk)
-            self._changed.notify_all()
-            return self._taken
-
-    def end(self, error: BaseException | None = None) -> None:
-        """No chunk comes any more; with an error, those that wait are not taken either."""
-        with self._changed:
-            self._ended, self._error = True, error
-            self._changed.notify_all()
-
-    def refuse(self) -> None:
-        """The upload is over: let the other side stop."""
-        with self._changed:
-            self._taken = False
-            self._changed.notify_all()
-
-    def chunks(self) -> Iterator[bytes]:
-        """What was handed over, until its end; raises the error that it ended with."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._ended)
-                if self._error is not None:
-                    raise self._error
-                if not self._waiting:
-                    return
-                chunk = self._waiting.popleft()
-                self._changed.notify_all()
-            yield chunk
-
-
 class _Transfer:
     """The two threads' work, and what came of it."""
 
@@ -101,7 +53,7 @@ class _Transfer:
         self._key = key
         self._limit = limit
         self._source = chunks
-        self._handover = _Handover()
+        self._handover = Handover()
         self.contents: Contents | None = None
         self.stored: Stored | None = None
         self.error: BaseException | None = None
