@@ -17,6 +17,7 @@ from bench.contenders import Source, python_alone
 from bench.places import AT_ONCE, PART
 from bench.plan import GIB, MIB, Plan
 from bench.report import Row, Section, mebibytes, seconds, size_in_words
+from bench.restoring import restore
 from bench.stage import Stage
 from bench.stores import stores
 from bench.usage import median, ratio
@@ -173,4 +174,5 @@ CASES: dict[str, Case] = {
     "catalogue": catalogue,
     "stores": stores,
     "verify": verify,
+    "restore": restore,
 }

@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.harness.vault import VaultCluster
+
 from bao_backup.core.connection import BaoAuth, BaoSettings
+from bao_backup.core.restore_settings import Place as ClusterPlace
+from bao_backup.core.restore_settings import RestoreSettings, Wanted
+from bao_backup.core.restore_settings import to_environment as restore_environment
 from bao_backup.core.settings import RunSettings, to_environment
 from bao_backup.core.target_url import TargetUrl, format_target_url
 from bench.places import Place
@@ -51,6 +56,37 @@ def ours_on(place: Place, command: str, *words: str | Path, prefix: str = "") ->
     url = format_target_url(TargetUrl(store=place.store(), path_prefix=prefix))
     order = (PROGRAM, command, "--target", url, "--cluster", CLUSTER, *words)
     return Contender((order,), place.credentials)
+
+
+def ours_restoring(
+    source: Source, wanted: Wanted, *, where: Place | None, safety: Place | None = None
+) -> Contender:
+    """`bao-backup restore` as a Job runs it; `where` the backup is: None for a file of this machine."""
+    settings = RestoreSettings(
+        namespace="bench",
+        name="vault",
+        bao=source.bao(),
+        wanted=wanted,
+        source=_place_of_cluster(where),
+        safety=_place_of_cluster(safety),
+    )
+    credentials = {**(where.credentials if where else {}), **(safety.credentials if safety else {})}
+    return Contender(((PROGRAM, "restore"),), {**restore_environment(settings), **credentials})
+
+
+def vault_restoring(vault: VaultCluster, snapshot: Path) -> Contender:
+    """`vault operator raft snapshot restore FILE`: it sends the file, and ends with the server's answer."""
+    variables = {
+        "VAULT_ADDR": vault.addresses[0],
+        "VAULT_TOKEN": vault.root_token,
+        "VAULT_CACERT": str(vault.ca_file),
+        "HOME": str(vault.folder),
+    }
+    return Contender(((vault.binary, "operator", "raft", "snapshot", "restore", snapshot),), variables)
+
+
+def _place_of_cluster(place: Place | None) -> ClusterPlace | None:
+    return ClusterPlace(store=place.store(), prefix=CLUSTER) if place else None
 
 
 def curl_to_rclone(source: Source, place: Place, key: str, rclone: Path) -> Contender:

@@ -60,9 +60,14 @@ class Stage:
         file.write_text(f"X-Vault-Token: {token}", encoding="ascii")
         return file
 
-    def run(self, contender: Contender) -> Usage:
-        """One measured run, as it is."""
-        return measure(contender.commands, contender.variables, self.folder / "contenders.log")
+    @property
+    def log(self) -> Path:
+        """What contenders say."""
+        return self.folder / "contenders.log"
+
+    def run(self, contender: Contender, errors: Path | None = None) -> Usage:
+        """One measured run, as it is; what it says goes through `errors`, where that is given."""
+        return measure(contender.commands, contender.variables, self.log, errors)
 
     def back_up(self, source: Source, size: int | None, place: Place | None = None) -> Usage:
         """One run of ours into the bucket, or into another place."""

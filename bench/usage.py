@@ -32,9 +32,18 @@ class Usage:
     server: float = 0.0
 
 
-def measure(commands: Sequence[Sequence[str | Path]], variables: Mapping[str, str], log: Path) -> Usage:
-    """Run a pipeline to its end. Raises ContenderError, with the log's end, when a program failed."""
-    order = {"commands": [[str(part) for part in command] for command in commands], "log": str(log)}
+def measure(
+    commands: Sequence[Sequence[str | Path]],
+    variables: Mapping[str, str],
+    log: Path,
+    errors: Path | None = None,
+) -> Usage:
+    """Run a pipeline to its end. Raises ContenderError, with the log's end, when a program failed.
+
+    What the programs say goes to `errors` where that is given, whose reader writes it to `log`.
+    """
+    words = [[str(part) for part in command] for command in commands]
+    order = {"commands": words, "log": str(errors or log)}
     # Whoever uses a program has its modules compiled; a first run that does not count may do it here.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(
@@ -49,7 +58,7 @@ def measure(commands: Sequence[Sequence[str | Path]], variables: Mapping[str, st
     programs = ended["programs"]
     failed = [
         f"{command[0]} ended with {program['status']}"
-        for command, program in zip(order["commands"], programs, strict=True)
+        for command, program in zip(words, programs, strict=True)
         if program["status"] != 0
     ]
     if failed:

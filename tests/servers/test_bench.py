@@ -20,6 +20,7 @@ COPYING = {
     "catalogue": "The catalogue, with 600 backups",
     "stores": "To each store",
     "verify": "Verifying",
+    "restore": "Restoring",
 }
 TREE = Path(__file__).resolve().parents[2]
 MIB = 1 << 20
@@ -62,6 +63,15 @@ def test_every_store_is_written_to_and_two_are_read(quick: dict[str, Any]) -> No
     assert read == {"16 MiB from MinIO (S3)", "16 MiB from a folder"}
 
 
+def test_a_restore_is_compared_by_what_the_peer_does(quick: dict[str, Any]) -> None:
+    """The target is for the sending alone, from a file and from a bucket, and the old data comes back."""
+    rows = quick["Restoring"]["rows"]
+    bound = [row["what"] for row in rows if row["target"] == 1.1]
+    assert len(bound) == 2
+    assert all(what.endswith("sending until accepted") for what in bound)
+    assert len([row for row in rows if row["what"].endswith("until the old data is back")]) == 2
+
+
 def test_memory_does_not_grow(quick: dict[str, Any]) -> None:
     """Four times the snapshot takes no more memory, but for what the buffers were not filled with before."""
     rows = {row["what"]: row["value"] for row in quick["Memory"]["rows"]}
@@ -85,4 +95,6 @@ def test_unknown_case() -> None:
     command = [sys.executable, "-m", "bench", "nonsense"]
     done = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "there are replay, memory, server, start, catalogue, stores, verify, operator" in done.stderr
+    assert (
+        "there are replay, memory, server, start, catalogue, stores, verify, restore, operator" in done.stderr
+    )
