@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from datetime import timedelta
 
 from bao_backup.core.check import Line, failed, not_permitted, passed, skipped
@@ -66,8 +65,8 @@ def _versioning(facts: StoreFacts, wanted: WantedOfStore) -> Line:
         return _unseen(name, "whether it keeps old versions", facts.versioning)
     if not facts.versioning:
         return passed(name, "off: what is deleted is gone")
-    stays = "on: what retention drops stays as an old version" if _drops(wanted) else "on"
-    remedy = "let a rule of the store remove old versions after some days" if _drops(wanted) else ""
+    stays = "on: what retention drops stays as an old version" if drops(wanted.retention) else "on"
+    remedy = "let a rule of the store remove old versions after some days" if drops(wanted.retention) else ""
     return passed(name, stays, remedy)
 
 
@@ -179,8 +178,9 @@ def _space(facts: StoreFacts, wanted: WantedOfStore) -> Line:
     return passed(name, words)
 
 
-def _drops(wanted: WantedOfStore) -> bool:
-    policies: Sequence[ClassPolicy | None] = (
-        (wanted.retention, wanted.retention.pre_upgrade) if wanted.retention else ()
-    )
+def drops(retention: RetentionPolicy | None) -> bool:
+    """Whether anything is ever dropped by it."""
+    if retention is None:
+        return False
+    policies = (retention, retention.pre_upgrade)
     return any(policy is not None and (policy.has_limit or policy.keep_rules) for policy in policies)

@@ -82,7 +82,7 @@ def open_place(source: Source) -> Place:
         ConfigurationError: the options do not go together, or name no cluster where there are several.
         ObjectNotFoundError: the target has no such cluster, or none at all.
     """
-    _check(source)
+    check_together(source)
     if source.target is None:
         settings = load_settings(source.config, source.cluster, source.secrets, GIVE)
         return Place(_opened(settings), settings.namespace, settings.name, settings.retention)
@@ -107,7 +107,7 @@ def open_target(source: Source) -> OpenTarget:
     Raises:
         ConfigurationError: the options do not go together, or the configuration has several targets.
     """
-    _check(source)
+    check_together(source)
     if source.target is None:
         return _opened(_settings_of_target(source))
     url = parse_target_url(source.target)
@@ -121,7 +121,8 @@ def _opened(settings: RunSettings) -> OpenTarget:
     return OpenTarget(store_of(settings), path_prefix, settings.store, settings.credentials_folder)
 
 
-def _check(source: Source) -> None:
+def check_together(source: Source) -> None:
+    """ConfigurationError where the options do not go together."""
     doing = "find the backups"
     if source.target is not None and source.config is not None and source.config_by_hand:
         why = "both --config and --target say where they are"

@@ -23,6 +23,7 @@ COMPLETE = "_BAO_BACKUP_COMPLETE"
 COMMANDS = {
     "backup": ("backup", "Back up one cluster once."),
     "restore": ("restore", "Restore a backup into a cluster, after showing what it overwrites."),
+    "check": ("check", "Prove a configuration before the first slot."),
     "list": ("catalogue", "List the backups in a store."),
     "show": ("catalogue", "Show one backup: its receipt, and what is inside."),
     "verify": ("verify", "Re-read backups and prove them; adopt unproven ones."),
@@ -41,6 +42,7 @@ COMMANDS = {
 
 EPILOG = """\b
 Examples:
+  bao-backup check --config clusters.yaml
   bao-backup backup --config clusters.yaml
   bao-backup list --config clusters.yaml --cluster default/vault
   bao-backup verify --config clusters.yaml --all
