@@ -66,13 +66,20 @@ def seconds(count: float) -> timedelta:
 )
 def test_capabilities(found: Capabilities, state: LineState, words: str) -> None:
     """To read the snapshot's path is needed; to do more is told; not to be allowed to ask is no failure."""
-    line = judge_capabilities(found, LEADER)
+    line = judge_capabilities(found, LEADER, known=True)
     assert line.state is state
     assert words in line.words
     assert bool(line.remedy) == (line.words != f"the login may read {SNAPSHOT_PATH}")
     if state is F:
         assert (line.reason, line.exit_code) == ("SnapshotDenied", 4)
         assert f'path "{SNAPSHOT_PATH}" {{ capabilities = ["read"] }}' in line.remedy
+
+
+def test_an_unknown_token() -> None:
+    """Who lets a token ask nothing may not know it at all: that is a failure of the login."""
+    line = judge_capabilities(None, LEADER, known=False)
+    assert (line.state, line.reason, line.exit_code) == (F, "LoginFailed", 2)
+    assert "sys/capabilities-self" in line.remedy
 
 
 # --- clocks ------------------------------------------------------------------------------------

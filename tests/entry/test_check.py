@@ -54,11 +54,12 @@ def test_a_table_for_people(command: Command, world: World) -> None:
 
 
 def test_a_wrong_token(command: Command, world: World, server: DevelopmentServer) -> None:
-    """A token that the server does not know may not read the snapshot, or not even ask."""
+    """A token that the server does not know is a failure of the login, which is told nowhere."""
     assert server.address
     world.set_token("hvs.nobody")
     answer = command("check", "--output", "json")
-    assert states(answer.json)["snapshot"] in ("Failed", "NotPermitted")
+    assert answer.code == 2
+    assert states(answer.json)["snapshot"] == "Failed"
     assert "hvs.nobody" not in answer.out + answer.err
 
 

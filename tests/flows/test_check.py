@@ -59,6 +59,7 @@ class Checked(Site):
         *,
         retention: RetentionPolicy | None = None,
         store: Store | None = None,
+        configured_token: bool = False,
     ) -> CheckFlow:
         """A check that has not begun."""
         self.faulty = FaultyStore(store or self.store, store_faults)
@@ -68,6 +69,7 @@ class Checked(Site):
             name="prod",
             wanted=WantedOfStore(prefix=PREFIX, retention=retention),
             number=NUMBER,
+            configured_token=configured_token,
             schedule=Schedule.parse("0 3 * * *"),
         )
         return CheckFlow(
@@ -170,6 +172,20 @@ def test_what_the_login_may(capabilities: dict[str, frozenset[str]] | None, stat
     (line,) = (line for line in report.lines if line.name == "snapshot")
     assert line.state is state
     assert line.remedy
+
+
+@pytest.mark.parametrize(
+    ("configured", "known", "state"), [(False, False, N), (True, True, N), (True, False, F)]
+)
+def test_a_configured_token(configured: bool, known: bool, state: LineState) -> None:
+    """One that the server does not know fails; one that may only not ask does not."""
+    site = Checked()
+    site.cluster.capabilities = None
+    token = site.cluster.grant() if known else "token-of-nobody"
+    bao = MemoryBao(site.cluster, token=token if configured else "")
+    flow = site.check_flow(configured_token=configured)
+    flow._server._connect = lambda: bao
+    assert not_passed(flow.run()) == {"snapshot": state}
 
 
 def test_the_servers_clock() -> None:

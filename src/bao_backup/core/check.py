@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bao_backup.core.errors import BaoBackupError, ServerClockError, SnapshotDeniedError
+from bao_backup.core.errors import BaoBackupError, LoginError, ServerClockError, SnapshotDeniedError
 from bao_backup.core.model import Leader, Outcome, Result, Trigger, Value
 from bao_backup.core.restore_checks import SNAPSHOT_PATH, Capabilities
 from bao_backup.core.storage import check_prefix
@@ -122,9 +122,16 @@ def is_probe(key: str, prefix: str) -> bool:
 # --- what is judged ----------------------------------------------------------------------------
 
 
-def judge_capabilities(capabilities: Capabilities, leader: Leader) -> Line:
-    """Whether the login may read snapshots."""
+def judge_capabilities(capabilities: Capabilities, leader: Leader, *, known: bool) -> Line:
+    """Whether the login may read snapshots; `known`: the server is sure to know its token."""
     name = "snapshot"
+    if capabilities is None and not known:
+        why = "the server does not know the token, or lets it ask for nothing, not even what it may do"
+        hint = (
+            "give a token that is valid; if it is, its policy needs: "
+            'path "sys/capabilities-self" { capabilities = ["update"] }'
+        )
+        return failed(name, LoginError(f"ask {leader.address} what the login may do", why, hint=hint))
     if capabilities is None:
         return not_permitted(
             name,

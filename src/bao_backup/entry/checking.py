@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from bao_backup.adapters.system import SystemClock
 from bao_backup.core.check_store import WantedOfStore
+from bao_backup.core.connection import AuthMethod
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.naming import cluster_prefix
 from bao_backup.core.restore_settings import Place
@@ -65,6 +66,7 @@ def plan_check(source: Source, leader_wait: float) -> Checking:
         wanted=_wanted(settings.store, settings.prefix, settings),
         number=secrets.randbits(32),
         leader_wait=leader_wait,
+        configured_token=settings.bao.auth.method is AuthMethod.TOKEN,
         schedule=schedule,
         suspended=suspended,
     )

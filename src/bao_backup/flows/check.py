@@ -28,6 +28,8 @@ class CheckOrder(Value, frozen=True, kw_only=True):
     number: int
     #: How long to wait for a leader, in seconds.
     leader_wait: float = 0.0
+    #: The login is by a token that somebody put there, which the server may not know.
+    configured_token: bool = False
     #: None: it is not known here.
     schedule: Schedule | None = None
     suspended: bool = False
@@ -57,7 +59,13 @@ class CheckFlow:
         self._clock = clock
         self._lines = Lines(stop)
         self._server = ServerCheck(
-            self._lines, connect, order.leader_wait, clock=clock, stop=stop, reporter=reporter
+            self._lines,
+            connect,
+            order.leader_wait,
+            configured_token=order.configured_token,
+            clock=clock,
+            stop=stop,
+            reporter=reporter,
         )
         self._store = StoreCheck(self._lines, open_store, order.wanted, order.number, clock)
 

@@ -36,6 +36,7 @@ class ServerCheck:
         connect: Callable[[], Bao] | None,
         leader_wait: float,
         *,
+        configured_token: bool,
         clock: Clock,
         stop: Stop,
         reporter: Reporter,
@@ -43,6 +44,7 @@ class ServerCheck:
         self._lines = lines
         self._connect = connect
         self._leader_wait = leader_wait
+        self._configured_token = configured_token
         self._clock = clock
         self._stop = stop
         self._reporter = reporter
@@ -94,11 +96,15 @@ class ServerCheck:
             self._lines.skip(NAMES[3:], "needs the login")
             return
         try:
-            self._lines.attempt(
-                "snapshot", lambda: judge_capabilities(bao.capabilities(leader, [SNAPSHOT_PATH]), leader)
-            )
+            self._lines.attempt("snapshot", lambda: self._ask_rights(bao, leader))
         finally:
             self._lines.add(self._give_back(bao, leader))
+
+    def _ask_rights(self, bao: Bao, leader: Leader) -> Line:
+        found = bao.capabilities(leader, [SNAPSHOT_PATH])
+        # A token that a login gave is known; one that was configured may be anything.
+        known = found is not None or not self._configured_token or bao.knows_login(leader)
+        return judge_capabilities(found, leader, known=known)
 
     def _give_back(self, bao: Bao, leader: Leader) -> Line:
         """Whatever came before; a leader that was lost meanwhile is looked for once."""
