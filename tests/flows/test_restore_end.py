@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.flows.restore_site import RestoreSite, SmallChunks
+from tests.flows.restore_site import RestoreSite, SmallChunks, hours
 from tests.flows.site import EARLIER, NODES
 
 from bao_backup.adapters.memory_bao import BaoFault, MemoryBao, NodeState
@@ -302,4 +302,39 @@ def test_a_settled_end_is_told_though_the_run_must_end() -> None:
             return super().nodes()
 
     assert isinstance(site.run(bao=Last(site.cluster)), Restored)
+    site.check(data="old", submissions=1, safety=True)
+
+
+# --- started twice ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reached", ["the way back is", "sending", "the server takes it"])
+def test_a_second_start_of_the_same_run_sends_nothing(reached: str) -> None:
+    """Kubernetes may start a pod twice: where the first one ended, at the earliest, nobody knows."""
+    site = RestoreSite()
+    site.reporter.at_words = (reached, lambda: site.stop.ask("ended by SIGTERM"))
+    with pytest.raises((InterruptedRunError, RestoreUnknownError)):
+        site.run(accepted=hours(2), restore="back")
+    for _ in range(5):
+        site.cluster.look()
+    first, sent = site.way_back(), site.cluster.submissions
+    site.stop, site.reporter.at_words = Stop(site.clock), None
+    site.clock.pass_(100)
+    with pytest.raises(RestoreUnknownError, match="another start of this run") as caught:
+        site.run(accepted=hours(2), restore="back")
+    assert caught.value.exit_code == 9
+    assert site.cluster.submissions == sent
+    assert site.last is not None
+    assert site.way_back() == first == [site.last.safety_key]
+    assert site.last.submitted is False
+
+
+def test_a_second_start_begins_anew_where_the_first_one_had_no_way_back_yet() -> None:
+    """Nothing can have been sent then."""
+    site = RestoreSite()
+    site.reporter.at_words = ("backing up what is there", lambda: site.stop.ask("ended by SIGTERM"))
+    with pytest.raises(InterruptedRunError):
+        site.run(accepted=hours(2))
+    site.stop, site.reporter.at_words = Stop(site.clock), None
+    site.run(accepted=hours(2))
     site.check(data="old", submissions=1, safety=True)

@@ -54,6 +54,9 @@ class RestoreSettings(Value, frozen=True, kw_only=True):
     uid: str = ""
     #: The document's name; empty when a person restores by command.
     restore: str = ""
+    #: When the document was accepted; None when a person restores by command. It names the safety backup,
+    #: so that a second start of the same run (Kubernetes may start a pod twice) finds the first one's.
+    accepted: Moment | None = None
     bao: BaoSettings
     wanted: Wanted
     #: Where the backup is; None: it is a file of this machine.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bao_backup.core.errors import BaoBackupError, InternalError, InterruptedRunError
+from bao_backup.core.errors import BaoBackupError, InternalError, InterruptedRunError, RestoreUnknownError
 from bao_backup.core.model import Trigger
 from bao_backup.core.naming import PRE_RESTORE_KIND, backup_key, short_id
 from bao_backup.core.restore_errors import SafetyBackupError
@@ -57,7 +57,10 @@ class SafetyBackup:
         return f"{self._store.location}/{self._settings.safety.prefix}"
 
     def take(self, proposal: Proposal) -> None:
-        """Take it; SafetyBackupError when it cannot be taken, InterruptedRunError when the run must end."""
+        """Take it; SafetyBackupError when it cannot be taken, InterruptedRunError when the run must end.
+
+        RestoreUnknownError when it is there: another start of this run was so far, and perhaps farther.
+        """
         store, patience = self._store, self._server.patience
         if store is None:
             raise InternalError("take a safety backup", "there is no store for it")
@@ -72,7 +75,8 @@ class SafetyBackup:
             patience=Patience(tries=patience.tries, pause=patience.pause, leader_wait=patience.leader_wait),
         )
         try:
-            self.key = flow.take().receipt.key
+            taken = flow.take()
+            self.key = taken.receipt.key
         except (InterruptedRunError, InternalError):
             raise
         except BaoBackupError as error:
@@ -80,10 +84,14 @@ class SafetyBackup:
             raise SafetyBackupError(doing, str(error)) from error
         finally:
             self.warnings = tuple(f"safety backup: {warning}" for warning in flow.warnings)
+        if taken.found:
+            why = f"another start of this run has backed up what was there ({self.key}), and may have sent it"
+            raise RestoreUnknownError(f"restore {self._settings.namespace}/{self._settings.name}", why)
         self._reporter.say(f"the way back is {self.key}")
 
     def _order(self, source_key: str, now: datetime) -> BackupOrder:
-        settings, taken = self._settings, now.replace(microsecond=0)
+        settings = self._settings
+        taken = (settings.accepted or now).replace(microsecond=0)
         if settings.safety is None:
             raise InternalError("take a safety backup", "there is no place for it")
         digits = short_id(f"{settings.uid}/{settings.restore}/{source_key}", taken, 1)
