@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -13,7 +14,10 @@ import pytest
 from tests.contracts.asking import KEY, MIB, blocks, keys, read
 from tests.contracts.stores import s3_credentials
 from tests.harness import build
+from tests.harness.calls import Call, CallFault, CallFaultKind
+from tests.harness.http_proxy import FaultyProxy
 from tests.harness.minio import Minio
+from tests.harness.process import wait_until
 from tests.harness.s3 import NAMESPACE
 
 from bao_backup.adapters.stores import open_store
@@ -26,6 +30,8 @@ pytestmark = pytest.mark.servers
 
 RECEIPT = f"{KEY}.json"
 KMS_KEY = "key-of-tests"
+#: What the proxy takes the request of a lock for.
+LOCKING = Call.PUT
 _number = count()
 
 
@@ -170,16 +176,27 @@ def test_lock(locking: Minio, lockable: str, mode: LockMode) -> None:
         assert refused.status >= 400
 
 
-def test_lock_of_another_version(locking: Minio, lockable: str) -> None:
-    """What is locked is the version that was sent, not one that came after it."""
-    store = opened(locking, lockable, lock_mode=LockMode.GOVERNANCE, lock_days=1)
-    first, second = store.put(KEY, blocks(1)), store.put(KEY, blocks(2))
-    assert first.version
-    assert second.version
-    assert first.version != second.version
-    for each in (first, second):
-        query = {"retention": "", "versionId": each.version or ""}
-        assert b"GOVERNANCE" in locking.root.ask("GET", f"/{lockable}/{KEY}", query).body
+def test_lock_of_the_version_that_was_sent(locking: Minio, lockable: str) -> None:
+    """Somebody writes to the same key before the lock is set: theirs is not locked, ours is."""
+    with FaultyProxy(locking.url) as proxy, ThreadPoolExecutor(1) as pool:
+        settings = StoreSettings(
+            provider="s3",
+            bucket=lockable,
+            endpoint=proxy.url,
+            lock_mode=LockMode.GOVERNANCE,
+            lock_days=1,
+        )
+        store = open_store(settings, s3_credentials(locking))
+        proxy.set(CallFault(CallFaultKind.HOLD, LOCKING))
+        upload = pool.submit(store.put, KEY, blocks(6))
+        wait_until("the lock is asked for", lambda: proxy.count(LOCKING) > 0, seconds=30)
+        locking.root.put(lockable, KEY, b"theirs")
+        proxy.release()
+        sent = upload.result()
+    ours = locking.root.ask("GET", f"/{lockable}/{KEY}", {"retention": "", "versionId": sent.version or ""})
+    assert b"GOVERNANCE" in ours.body
+    newest = locking.root.request("GET", f"/{lockable}/{KEY}", {"retention": ""})
+    assert b"NoSuchObjectLockConfiguration" in newest.body
 
 
 def lock_by_default(minio: Minio, bucket: str) -> None:
