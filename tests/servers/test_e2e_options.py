@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.harness import build
@@ -18,7 +19,7 @@ from tests.servers.program import Site
 pytestmark = pytest.mark.servers
 
 KMS_KEY = "key-of-tests"
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "metadata": {"cluster": "stored"},
     "tags": {"team": "platform"},
     "objectLock": {"mode": "GOVERNANCE", "days": 2},
