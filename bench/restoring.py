@@ -39,9 +39,9 @@ MEANING = """\
 A real Vault (one node, TLS) is filled, backed up into MinIO, and the same bytes are put into a local
 file. Then it is restored again and again, with something new in it each time. Ours is `bao-backup
 restore`, by a login of its own (AppRole), without a safety backup: it reads and proves all of the backup
-before the server hears of it, sends it, proving it a second time, and watches the server until a leader
-has settled. The peer, `vault operator raft snapshot restore FILE`, sends the file as it is, with the root
-token, and ends with the server's answer, which comes before the server has applied anything.
+before the server hears of it, sends it while it sums it up a second time, and watches the server until a
+leader has settled. The peer, `vault operator raft snapshot restore FILE`, sends the file as it is, with
+the root token, and ends with the server's answer, which comes before the server has applied anything.
 
 So what is compared is the sending: of ours from the line that says it begins until the one that says
 that the server takes it, connecting included; of the peer all of its command, its start included.

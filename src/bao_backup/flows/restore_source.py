@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Generator
 
-from bao_backup.core.archive import ArchiveReader
 from bao_backup.core.errors import ObjectNotFoundError, StoredDiffersError
 from bao_backup.core.model import Contents, Stored, Value
 from bao_backup.core.naming import catalogue
@@ -12,7 +12,7 @@ from bao_backup.core.receipt import Receipt
 from bao_backup.core.restore_checks import check_expected
 from bao_backup.core.restore_choice import candidates, check_wanted, is_of, none_so_early, taken_too_late
 from bao_backup.core.restore_settings import RestoreSettings
-from bao_backup.flows.read import Readable, about_stored, compare, read_receipt, read_whole
+from bao_backup.flows.read import Readable, compare, read_receipt, read_whole
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Reporter
 
@@ -70,26 +70,24 @@ class RestoreSource:
         return ProvenBackup(stored=stored, location=location, contents=contents, receipt=receipt, own=own)
 
     def again(self, stored: Stored, proven: Contents) -> Generator[bytes, None, None]:
-        """The chunks of the same object, each proven before it is given out.
+        """The chunks of the same object, the last one only when all of them are what was proven before.
 
-        The last one is given out only when all of them together are what was proven before; else it
-        raises: ObjectChangedError, ArchiveError, StoredDiffersError, or what ends the run.
+        Their SHA-256 says that: what is inside them was proven with it, and is not unpacked again.
+        Raises ObjectChangedError, StoredDiffersError, or what ends the run.
         """
-        reader = ArchiveReader()
         doing = f"read {stored.key} again"
-        last = b""
-        with about_stored(self._source, stored.key):
-            for chunk in self._source.get(stored.key, etag=stored.etag):
-                self._stop.check()
-                reader.feed(chunk)
-                if reader.size > proven.size:
-                    raise StoredDiffersError(doing, f"it goes on behind the {proven.size} bytes of before")
-                self._reporter.moved(reader.size)
-                if last:
-                    yield last
-                last = chunk
-            contents = reader.finish()
-        if contents.sha256 != proven.sha256:
+        digest, size, last = hashlib.sha256(), 0, b""
+        for chunk in self._source.get(stored.key, etag=stored.etag):
+            self._stop.check()
+            size += len(chunk)
+            if size > proven.size:
+                raise StoredDiffersError(doing, f"it goes on behind the {proven.size} bytes of before")
+            digest.update(chunk)
+            self._reporter.moved(size)
+            if last:
+                yield last
+            last = chunk
+        if digest.hexdigest() != proven.sha256:
             raise StoredDiffersError(doing, "its SHA-256 is not that of when it was proven")
         self._stop.check()
         self.whole = True
