@@ -14,7 +14,7 @@ from bao_backup.core.after_restore import (
     sealed_error,
     unknown_error,
 )
-from bao_backup.core.errors import InterruptedRunError
+from bao_backup.core.errors import BaoBackupError, InterruptedRunError
 from bao_backup.flows.restore_login import RestoreLogin
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Clock, Reporter
@@ -45,8 +45,11 @@ class RestoreWatch:
         looks: deque[Look] = deque(maxlen=LONGEST_LOOKS)
         told = ""
         while True:
-            looks.append(self.look())
+            look, failed = self._look_again()
+            looks.append(look)
             judgement = judge(sent, tuple(looks))
+            if failed:
+                judgement = Judgement(Verdict.NOT_YET, failed)
             if judgement.verdict is Verdict.DONE:
                 return looks[-1]
             if judgement.verdict is Verdict.SEALED:
@@ -57,6 +60,17 @@ class RestoreWatch:
             if self._clock.monotonic() - begun >= longest:
                 raise unknown_error(doing, sent, judgement, f"after {longest:g} s of looking at it")
             self._wait(doing, sent, judgement, pause)
+
+    def _look_again(self) -> tuple[Look, str]:
+        """A look after the submission, and why it failed: that is no end of the restore, whatever it is.
+
+        A CA file that is being replaced, or a certificate that is another one since the server began
+        anew, say nothing of what the server took.
+        """
+        try:
+            return self.look(), ""
+        except BaoBackupError as error:
+            return Look(nodes=()), f"{error.doing}: {error.why}"
 
     def _wait(self, doing: str, sent: Sent, judgement: Judgement, pause: float) -> None:
         try:
