@@ -202,3 +202,13 @@ def test_a_late_answer_does_not_revive_a_restore_that_is_gone() -> None:
     told.known.take_restore(restore(4, "Running"), by_us=True)
     assert told.restore() == ""
     assert told.known.find_restore("r-1") is None
+
+
+def test_a_cluster_is_told_of_the_job_of_an_earlier_one_of_its_name() -> None:
+    """It waits until that Job is gone."""
+    told = Told()
+    told.known.take_job(job_of(1, of="u-1"))
+    told.known.take_cluster(cluster(2, "u-2"))
+    told.changed.clear()
+    told.known.drop_job(job_of(3, of="u-1"))
+    assert told.changed == ["u-2"]

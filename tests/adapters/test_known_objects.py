@@ -107,7 +107,7 @@ def test_the_newest_job_is_known(events: list[Json], deleted_at: int) -> None:
 
 
 def test_jobs_are_news_for_their_cluster() -> None:
-    """Ours by the cluster's uid, another manager's by its label, and of a cluster that is gone for nobody."""
+    """Ours by the cluster's uid; another manager's, and of an earlier cluster of the name, by the label."""
     told = Told()
     told.known.take_cluster(cluster(1))
     told.known.take_cluster(cluster(2, "u-9", LONG))
@@ -117,9 +117,9 @@ def test_jobs_are_news_for_their_cluster() -> None:
     told.known.take_job(job(5, "long", "j-3", of="", of_name=LONG))
     told.known.take_job(job(6, "older", "j-4", of="u-0"))
     told.known.take_job(job(7, "mine", "j-5"), by_us=True)
-    assert told.changed == ["u-1", "u-1", "u-9"]
+    assert told.changed == ["u-1", "u-1", "u-9", "u-1"]
     told.known.drop_job(job(8, "other", "j-2", of=""))
-    assert told.changed[3:] == ["u-1"]
+    assert told.changed[4:] == ["u-1"]
     names = {each["metadata"]["name"] for each in told.known.jobs.of("vault", "bao")}
     assert names == {"backup-bao-1", "older", "mine"}
     assert [each["metadata"]["name"] for each in told.known.jobs.of("vault", LONG)] == ["long"]

@@ -143,7 +143,7 @@ def test_a_restore_that_is_there_never_changes(server: Server, change: dict[str,
     assert answer.status == 201, answer.body
     try:
         merge = ("patch", "openbaorestores", what["metadata"]["name"], "--type=merge", "-p")
-        with pytest.raises(HarnessError, match="make another one"):
+        with pytest.raises(HarnessError, match="a restore is made once"):
             server.plane.kubectl(*merge, json.dumps({"spec": change}))
         server.plane.kubectl(*merge, json.dumps({"metadata": {"labels": {"team": "a"}}}))
         status = {"status": {"phase": "Completed"}}

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from tests.adapters.manifests import CASES, made, objects_of
+from tests.adapters.manifests import CASES, RESTORE_CASES, made, objects_of, objects_of_restore
 from tests.harness.client import Answer
 from tests.harness.control_plane import ControlPlane
 
@@ -38,7 +38,7 @@ def submit(control_plane: ControlPlane) -> Submit:
 
 def objects(case: str) -> list[dict[str, Any]]:
     """The case's objects, in the namespace here."""
-    found = deepcopy(made(objects_of(case)))
+    found = deepcopy(made(objects_of_restore(case) if case in RESTORE_CASES else objects_of(case)))
     for each in found:
         each["metadata"]["namespace"] = NAMESPACE
     return found
@@ -54,7 +54,7 @@ def pod(control_plane: ControlPlane, case: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, *RESTORE_CASES])
 def test_the_server_takes_every_object_as_it_is(submit: Submit, case: str) -> None:
     """No field that it does not know, and no value that it refuses."""
     for each in objects(case):
@@ -62,7 +62,7 @@ def test_the_server_takes_every_object_as_it_is(submit: Submit, case: str) -> No
         assert answer.status == 201, answer.body.decode()
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [*CASES, *RESTORE_CASES])
 def test_the_pod_is_admitted_at_the_restricted_level(
     control_plane: ControlPlane, submit: Submit, case: str
 ) -> None:

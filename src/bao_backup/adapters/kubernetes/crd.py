@@ -51,9 +51,7 @@ def restore_crd() -> dict[str, Any]:
         _column("Age", "date", ".metadata.creationTimestamp"),
         _column("Message", "string", ".status.message", wide=True),
     ]
-    spec = schema_of(RestoreSpec)
-    spec.setdefault("x-kubernetes-validations", []).append(IMMUTABLE)
-    schema = _document(OpenBaoRestore, spec, schema_of(RestoreStatus, of_status=True))
+    schema = _document(OpenBaoRestore, schema_of(RestoreSpec), schema_of(RestoreStatus, of_status=True))
     schema["required"] = ["spec"]
     return _crd(RESTORE_KIND, ["obrestore"], schema, columns)
 
@@ -65,11 +63,6 @@ def to_yaml(crd: dict[str, Any]) -> str:
     )
 
 
-#: One document is one restore: what is asked for, and has perhaps begun, must stay what it was.
-IMMUTABLE = {
-    "rule": "self == oldSelf",
-    "message": "expected no change of a restore that is there: make another one",
-}
 _REASON = '.status.backup.conditions[?(@.type=="BackupReady")].reason'
 
 

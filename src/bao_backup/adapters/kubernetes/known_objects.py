@@ -220,10 +220,13 @@ class KnownObjects:
         """There is news of this Job: tell its cluster, and the restore that it is of."""
         metadata = job["metadata"]
         label = (metadata.get("labels") or {}).get(CLUSTER, "")
-        uid = cluster_uid(job) or self._uids.get((metadata["namespace"], label))
-        if uid in self.clusters:
+        uid = cluster_uid(job)
+        if uid not in self.clusters:
+            # Of another manager, or of an earlier cluster of this name, which the new one waits for.
+            uid = self._uids.get((metadata["namespace"], label), "")
+        known = self.clusters.get(uid)
+        if known is not None:
             self._changed(uid)
-            known = self.clusters[uid]
             self._tell_restores_of((known.namespace, known.name))
         if self._restores.get(restore_uid(job)) is not None:
             self._restore_changed(restore_uid(job))
