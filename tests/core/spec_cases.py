@@ -18,7 +18,14 @@ LOCK = {"mode": "GOVERNANCE", "days": 1}
 BAD_TAGS = ["", "k" * 129, "a&b", "aws:created", "\u00e4"]
 BAD_NAMES = ["", "Team", "1st", "a-b", "a b", "\u00e4"]
 BAD_VALUES = ["", " a", "a ", "\u00e4"]
-BAD_PROXIES = ["proxy:3128", "https://proxy", "socks5://proxy", "http://u:p@proxy", "http://proxy/x", "http://proxy?x=1"]
+BAD_PROXIES = [
+    "proxy:3128",
+    "https://proxy",
+    "socks5://proxy",
+    "http://u:p@proxy",
+    "http://proxy/x",
+    "http://proxy?x=1",
+]
 
 # field, the smallest and the largest value that are right
 NUMBERS: list[tuple[str, int, int]] = [

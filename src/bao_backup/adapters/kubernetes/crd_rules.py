@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from bao_backup.adapters.kubernetes.crd_rule import Rule, has
+from bao_backup.adapters.kubernetes.crd_target_rules import TARGET_RULES
 from bao_backup.core.backup_spec import Backup
 from bao_backup.core.connection import parse_address
 from bao_backup.core.documents import Check
@@ -32,8 +34,7 @@ from bao_backup.core.restore_spec import RestoreSource, RestoreSpec, check_diges
 from bao_backup.core.schedule import check_time_zone
 from bao_backup.core.servers import Connection
 from bao_backup.core.storage import check_key
-from bao_backup.core.store_options import ASLEEP, LACKS, LARGEST_METADATA, check_storage_class
-from bao_backup.core.target import NO_CUSTOMER_KEYS, NO_SCOPE, AzureOptions, S3Options, Target
+from bao_backup.core.store_options import check_storage_class
 
 
 class TextRule(NamedTuple):
@@ -54,20 +55,6 @@ class TextRule(NamedTuple):
         if self.wrong:
             rule = f"self == '' || (self.matches(r'^(?:{self.right})$') && !self.matches(r'{self.wrong}'))"
         return {"rule": rule, "message": self.expected}
-
-
-class Rule(NamedTuple):
-    """A rule of an object. `rule` is CEL, `self` the object."""
-
-    #: The field that is told as wrong; "" for the object itself.
-    field: str
-    rule: str
-    expected: str
-
-    def cel(self) -> dict[str, str]:
-        """The rule as the schema has it."""
-        place = {"fieldPath": f".{self.field}"} if self.field else {}
-        return {"rule": self.rule, "message": self.expected} | place
 
 
 _NAME = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
@@ -142,19 +129,8 @@ TEXTS: Mapping[Check, TextRule] = {
 }
 
 
-def _has(field: str) -> str:
-    """The text is there and not empty."""
-    return f"(has(self.{field}) && self.{field} != '')"
-
-
 def _names_secret(field: str) -> str:
     return f"(has(self.{field}) && has(self.{field}.name) && self.{field}.name != '')"
-
-
-def _only_with(field: str, given: str, provider: str) -> Rule:
-    return Rule(
-        field, f"!{given} || self.provider == '{provider}'", f"expected only with provider {provider}"
-    )
 
 
 _SHOWS_A_JWT = "self.method in ['jwt', 'kubernetes']"
@@ -164,143 +140,22 @@ _TIME_ZONES_AGREE = (
 )
 
 
-def _lacks() -> tuple[Rule, ...]:
-    """The options that a kind of store has not."""
-    return tuple(
-        Rule(
-            field,
-            f"!{_given(field)} || self.provider != '{provider}'",
-            f"expected none with provider {provider}: {why}",
-        )
-        for provider, options in LACKS.items()
-        for field, why in options.items()
-    )
-
-
-def _given(field: str) -> str:
-    if field in {"tags", "metadata"}:
-        return f"(has(self.{field}) && self.{field}.size() > 0)"
-    return f"has(self.{field})" if field == "objectLock" else _has(field)
-
-
-def _asleep(provider: str, condition: str = "") -> Rule:
-    """A storage class whose objects cannot be read at once."""
-    classes = ", ".join(f"'{name}'" for name in sorted(ASLEEP[provider]))
-    return Rule(
-        "storageClass",
-        f"!({condition}has(self.storageClass) && self.storageClass in [{classes}])",
-        "expected a class that can be read at once: receipts, verify and restore read it",
-    )
-
-
-def _said_once(field: str, given: str, elsewhere: str) -> Rule:
-    return Rule(
-        field,
-        f"!({given} && has(self.s3) && {elsewhere})",
-        f"expected either {field} or s3.{field}: they are the same",
-    )
-
-
-_TAG = r"[A-Za-z0-9 +\-.:=_/]"
-_TAGS = (
-    Rule(
-        "tags",
-        "!has(self.tags) || self.tags.all(k, "
-        f"k.matches(r'^{_TAG}{{1,128}}$') && !k.lowerAscii().startsWith('aws:'))",
-        "expected keys of 1 to 128 letters, digits, spaces and + - . : = _ /, not aws: before them",
-    ),
-    Rule(
-        "tags",
-        f"!has(self.tags) || self.tags.all(k, self.tags[k].matches(r'^{_TAG}*$'))",
-        "expected values of letters, digits, spaces and + - . : = _ /",
-    ),
-)
-_METADATA = (
-    Rule(
-        "metadata",
-        "!has(self.metadata) || self.metadata.all(k, k.matches(r'^[a-z][a-z0-9_]{0,127}$'))",
-        "expected names of lower-case letters, digits and _, that begin with a letter",
-    ),
-    Rule(
-        "metadata",
-        "!has(self.metadata) || self.metadata.all(k, self.metadata[k].matches(r'^[!-~]([ -~]*[!-~])?$'))",
-        "expected values in ASCII, not empty and without spaces around them",
-    ),
-    Rule(
-        "metadata",
-        "!has(self.metadata) || self.metadata.map(k, k.size() + self.metadata[k].size()).sum() "
-        f"<= {LARGEST_METADATA}",
-        f"expected at most {LARGEST_METADATA} bytes in all, names and values",
-    ),
-)
-
-
 _ONE_LOGIN = (
     Rule(
         "jwtAuthRole",
-        f"!has(self.auth) || !{_has('jwtAuthRole')}",
+        f"!has(self.auth) || !{has('jwtAuthRole')}",
         "expected one login, and there is auth beside it",
     ),
     Rule(
         "tokenSecretRef",
-        f"!(has(self.auth) || {_has('jwtAuthRole')}) || !{_names_secret('tokenSecretRef')}",
+        f"!(has(self.auth) || {has('jwtAuthRole')}) || !{_names_secret('tokenSecretRef')}",
         "expected one login, and there is auth or jwtAuthRole beside it",
     ),
 )
 
 #: What `faults` of a struct says, as far as CEL can say it.
 RULES: Mapping[type[Value], tuple[Rule, ...]] = {
-    Target: (
-        Rule(
-            "path",
-            f"self.provider != 'file' || {_has('path')}",
-            "expected the folder, for provider file",
-        ),
-        Rule(
-            "bucket",
-            f"self.provider == 'file' || {_has('bucket')}",
-            "expected a text that is not empty, unless the provider is file",
-        ),
-        _only_with("path", _has("path"), "file"),
-        _only_with("roleArn", _has("roleArn"), "s3"),
-        _only_with("s3", "has(self.s3)", "s3"),
-        _only_with("gcs", "has(self.gcs)", "gcs"),
-        _only_with("azure", "has(self.azure)", "azure"),
-        *_lacks(),
-        *(_asleep(provider, f"self.provider == '{provider}' && ") for provider in ASLEEP),
-        _said_once(
-            "storageClass", _has("storageClass"), "has(self.s3.storageClass) && self.s3.storageClass != ''"
-        ),
-        _said_once("tags", _given("tags"), "has(self.s3.tags) && self.s3.tags.size() > 0"),
-        *_TAGS,
-        *_METADATA,
-    ),
-    AzureOptions: (
-        Rule(
-            "encryptionScope",
-            f"!{_has('encryptionScope')}",
-            NO_SCOPE,
-        ),
-    ),
-    S3Options: (
-        Rule(
-            "sse",
-            "!has(self.sse) || self.sse != 'SSE-C'",
-            NO_CUSTOMER_KEYS,
-        ),
-        _asleep("s3"),
-        *_TAGS,
-        Rule(
-            "sse",
-            f"!{_has('kmsKeyId')} || (has(self.sse) && self.sse in ['aws:kms', 'aws:kms:dsse'])",
-            "expected aws:kms or aws:kms:dsse, since there is a kmsKeyId",
-        ),
-        Rule(
-            "stsEndpoint",
-            f"!{_has('stsEndpoint')} || self.stsEndpoint.startsWith('https://')",
-            "expected a URL with https",
-        ),
-    ),
+    **TARGET_RULES,
     Backup: (
         Rule(
             "retentionPolicy",
@@ -315,7 +170,7 @@ RULES: Mapping[type[Value], tuple[Rule, ...]] = {
     Auth: (
         Rule(
             "role",
-            f"!({_SHOWS_A_JWT}) || {_has('role')}",
+            f"!({_SHOWS_A_JWT}) || {has('role')}",
             "expected the role, for method jwt or kubernetes",
         ),
         Rule(
@@ -325,17 +180,17 @@ RULES: Mapping[type[Value], tuple[Rule, ...]] = {
         ),
         Rule(
             "role",
-            f"{_SHOWS_A_JWT} || !{_has('role')}",
+            f"{_SHOWS_A_JWT} || !{has('role')}",
             "expected only with method jwt or kubernetes",
         ),
         Rule(
             "audience",
-            f"{_SHOWS_A_JWT} || !{_has('audience')}",
+            f"{_SHOWS_A_JWT} || !{has('audience')}",
             "expected only with method jwt or kubernetes",
         ),
         Rule(
             "",
-            f"{_SHOWS_A_JWT} || {_names_secret('secretRef')} != {_has('file')}",
+            f"{_SHOWS_A_JWT} || {_names_secret('secretRef')} != {has('file')}",
             "expected either secretRef or file, for method approle, userpass or token",
         ),
     ),
@@ -347,14 +202,14 @@ RULES: Mapping[type[Value], tuple[Rule, ...]] = {
         ),
         Rule(
             "caFile",
-            f"!has(self.caSecretRef) || !{_has('caFile')}",
+            f"!has(self.caSecretRef) || !{has('caFile')}",
             "expected either caSecretRef or caFile",
         ),
     ),
     RestoreSource: (
         Rule(
             "",
-            f"[{_has('key')}, has(self.latest) && self.latest, has(self.before)]"
+            f"[{has('key')}, has(self.latest) && self.latest, has(self.before)]"
             ".filter(each, each).size() == 1",
             "expected one of key, latest and before",
         ),
