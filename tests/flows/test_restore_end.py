@@ -18,7 +18,7 @@ from bao_backup.core.errors import (
     RestoreUnknownError,
 )
 from bao_backup.core.model import Stored
-from bao_backup.core.restore_errors import RestoreSealedError
+from bao_backup.core.restore_errors import RestoreRefusedError, RestoreSealedError
 from bao_backup.core.restore_outcome import Restored
 from bao_backup.flows.stop import Stop
 
@@ -338,3 +338,16 @@ def test_a_second_start_begins_anew_where_the_first_one_had_no_way_back_yet() ->
     site.stop, site.reporter.at_words = Stop(site.clock), None
     site.run(accepted=hours(2))
     site.check(data="old", submissions=1, safety=True)
+
+
+def test_a_person_may_try_again_within_the_same_second() -> None:
+    """What was refused is tried with force at once: that is another restore, with a way back of its own."""
+    site = RestoreSite()
+    site.cluster.refuses = "400, other keys"
+    with pytest.raises(RestoreRefusedError):
+        site.run()
+    site.cluster.refuses = ""
+    site.clock.pass_(0.001)
+    site.run(force=True)
+    assert site.data() == "old"
+    assert len(site.way_back()) == 2

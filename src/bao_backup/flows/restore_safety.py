@@ -91,10 +91,13 @@ class SafetyBackup:
 
     def _order(self, source_key: str, now: datetime) -> BackupOrder:
         settings = self._settings
-        taken = (settings.accepted or now).replace(microsecond=0)
+        # By command every restore is another one, also within the same second.
+        moment = settings.accepted or now
+        taken = moment.replace(microsecond=0)
+        which = f"{settings.uid}/{settings.restore}/{source_key}/{moment.isoformat()}"
+        digits = short_id(which, taken, 1)
         if settings.safety is None:
             raise InternalError("take a safety backup", "there is no place for it")
-        digits = short_id(f"{settings.uid}/{settings.restore}/{source_key}", taken, 1)
         return BackupOrder(
             namespace=settings.namespace,
             name=settings.name,
