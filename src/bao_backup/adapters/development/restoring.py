@@ -13,6 +13,8 @@ from bao_backup.core.errors import ArchiveError
 
 def restore(cluster: DevelopmentCluster, _node: Node, request: Request) -> Answer:
     """Accept a whole snapshot: it is put back after the answer."""
+    with cluster.lock:
+        cluster.submissions += 1
     magic = request.content.read(2)
     request.content.seek(0)
     failed = "1 error occurred:\n\t* failed to {}\n\n"

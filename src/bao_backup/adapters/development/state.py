@@ -69,6 +69,8 @@ class DevelopmentCluster:
             jwts={"jwt-operator": {}, "kubernetes": {}},
         )
         self.secrets: dict[str, Secret] = {}
+        #: How many snapshots it was sent, whole or not, whatever it made of them.
+        self.submissions = 0
         #: How long a node that leads answers nothing while it applies a snapshot. A real one: over 5 s.
         self.apply_seconds = 0.0
         #: Cleared while a snapshot is applied.
