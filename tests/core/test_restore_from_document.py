@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -72,6 +73,12 @@ def test_a_cluster_without_backups_is_saved_at_the_source() -> None:
 def test_no_safety_backup_where_it_is_not_wanted() -> None:
     """Then nothing is mounted for it."""
     assert settings({"spec.safetyBackup": False}).safety is None
+
+
+def test_each_start_of_a_restore_has_the_same_moment() -> None:
+    """That at which its document was made: a second one finds the safety backup of the first by it."""
+    found = settings({"metadata.creationTimestamp": "2026-11-22T03:00:17Z"})
+    assert found.accepted == datetime(2026, 11, 22, 3, 0, 17, tzinfo=UTC)
 
 
 def test_what_is_wanted_and_expected_reaches_the_executor() -> None:

@@ -58,6 +58,8 @@ def restore_settings_from_documents(
         name=cluster.metadata.name,
         uid=cluster.identity,
         restore=restore.metadata.name,
+        # The same for every start, also of a Job that had to be made once more.
+        accepted=restore.metadata.creation_timestamp,
         bao=bao_settings(cluster, login, audience),
         wanted=_wanted(restore.spec.source),
         source=_place(source, cluster, CREDENTIALS_FOLDER),
