@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -46,13 +46,24 @@ def read_receipt(store: Readable, key: str) -> Receipt:
     return decode_receipt(bytes(body), key)
 
 
-def read_whole(store: Readable, stored: Stored, stop: Stop, reporter: Reporter) -> Contents:
-    """Read an object to its end, and prove it; ArchiveError when it is not one whole snapshot."""
+def read_whole(
+    store: Readable,
+    stored: Stored,
+    stop: Stop,
+    reporter: Reporter,
+    seen: Callable[[bytes], None] | None = None,
+) -> Contents:
+    """Read an object to its end, and prove it; ArchiveError when it is not one whole snapshot.
+
+    `seen` is shown each chunk.
+    """
     reader = ArchiveReader()
     with about_stored(store, stored.key):
         for chunk in store.get(stored.key, etag=stored.etag):
             stop.check()
             reader.feed(chunk)
+            if seen is not None:
+                seen(chunk)
             reporter.moved(reader.size)
         return reader.finish()
 

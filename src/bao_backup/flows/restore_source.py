@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Generator
 
+from bao_backup.core.blocks import Blocks
 from bao_backup.core.errors import ObjectNotFoundError, StoredDiffersError
 from bao_backup.core.model import Contents, Stored, Value
 from bao_backup.core.naming import catalogue
@@ -49,6 +49,8 @@ class RestoreSource:
         self._reporter = reporter
         #: The last chunk was given out: whoever took it may have a whole snapshot.
         self.whole = False
+        #: Of what was proven, the SHA-256 until the end of each block.
+        self._sums: list[bytes] = []
 
     def prove(self) -> ProvenBackup:
         """Read it to its end.
@@ -61,7 +63,7 @@ class RestoreSource:
         stored = self._source.head(key)
         location = f"{self._source.location}/{key}" if not self._settings.wanted.file else key
         self._reporter.say(f"proving {location}")
-        contents = read_whole(self._source, stored, self._stop, self._reporter)
+        contents = self._read(stored)
         if receipt is not None:
             compare(receipt, contents)
         check_expected(location, self._settings.wanted, contents, receipt)
@@ -69,29 +71,49 @@ class RestoreSource:
         own = place is not None and is_of(key, place.prefix)
         return ProvenBackup(stored=stored, location=location, contents=contents, receipt=receipt, own=own)
 
-    def again(self, stored: Stored, proven: Contents) -> Generator[bytes, None, None]:
-        """The chunks of the same object, the last one only when all of them are what was proven before.
+    def _read(self, stored: Stored) -> Contents:
+        """Prove it, and keep by what a second reading is known for the same."""
+        blocks = Blocks()
+        self._sums = []
+        return read_whole(
+            self._source,
+            stored,
+            self._stop,
+            self._reporter,
+            lambda chunk: self._sums.extend(block.sum for block in blocks.feed(chunk)),
+        )
 
-        Their SHA-256 says that: what is inside them was proven with it, and is not unpacked again.
-        Raises ObjectChangedError, StoredDiffersError, or what ends the run.
+    def again(self, stored: Stored, proven: Contents) -> Generator[bytes, None, None]:
+        """The same object in chunks: each is known for what was proven, before it is given out.
+
+        Their SHA-256 says that: what is inside them was proven with it, and is not unpacked again. The
+        last one is given out only when all of them have come. Raises ObjectChangedError,
+        StoredDiffersError, or what ends the run.
         """
         doing = f"read {stored.key} again"
-        digest, size, last = hashlib.sha256(), 0, b""
+        blocks, size, number, last = Blocks(), 0, 0, b""
         for chunk in self._source.get(stored.key, etag=stored.etag):
             self._stop.check()
             size += len(chunk)
             if size > proven.size:
                 raise StoredDiffersError(doing, f"it goes on behind the {proven.size} bytes of before")
-            digest.update(chunk)
             self._reporter.moved(size)
-            if last:
-                yield last
-            last = chunk
-        if digest.hexdigest() != proven.sha256:
+            for block in blocks.feed(chunk):
+                if block.sum != self._sums[number]:
+                    why = f"its SHA-256 until MiB {number + 1} is not that of when it was proven"
+                    raise StoredDiffersError(doing, why)
+                number += 1
+                if last:
+                    yield last
+                last = block.content
+        rest = blocks.rest()
+        if rest.sum.hex() != proven.sha256:
             raise StoredDiffersError(doing, "its SHA-256 is not that of when it was proven")
         self._stop.check()
+        if last and rest.content:
+            yield last
         self.whole = True
-        yield last
+        yield rest.content or last
 
     def _resolve(self) -> tuple[str, Receipt | None]:
         """The key that is meant, and its receipt."""
