@@ -111,6 +111,7 @@ class Uploads:
             for part in _parts(chunks, max(self._settings.part_size // QUANTUM, 1) * QUANTUM):
                 digest.update(part.body)
                 made = self._send(session, part)
+                del part  # before the next one is put together
         except BaseException:
             # Google drops it in a week anyway, and what has been raised says more.
             with suppress(StorageError):
@@ -279,14 +280,24 @@ def _parts(chunks: Iterator[bytes], size: int) -> Iterator[_Part]:
     waiting: list[bytes] = []
     offset = length = 0
     for chunk in chunks:
-        waiting.append(chunk)
-        length += len(chunk)
+        rest = chunk
         # More than a part has to be there: only then is it not the last.
-        while length > size:
-            whole = b"".join(waiting)
-            yield _Part(whole[:size], offset, last=False)
-            offset, waiting, length = offset + size, [whole[size:]], length - size
-    yield _Part(b"".join(waiting), offset, last=True)
+        while length + len(rest) > size:
+            room = size - length
+            waiting.append(rest[:room])
+            rest = rest[room:]
+            yield _Part(_joined(waiting), offset, last=False)
+            offset, length = offset + size, 0
+        waiting.append(rest)
+        length += len(rest)
+    yield _Part(_joined(waiting), offset, last=True)
+
+
+def _joined(waiting: list[bytes]) -> bytes:
+    """All of it as one, and nothing of it twice: a part is large."""
+    body = b"".join(waiting)
+    waiting.clear()
+    return body
 
 
 def _multipart(boundary: str, about: bytes, body: bytes) -> bytes:
