@@ -15,7 +15,7 @@ from bao_backup.core.model import Leader, Node, Seal, Stored
 from bao_backup.core.store_facts import StoreFacts
 
 if TYPE_CHECKING:  # the manager's side: an executor never loads it
-    from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, StartRun
+    from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, StartCheck, StartRun
     from bao_backup.core.restore_spec import RestoreStatus
     from bao_backup.core.restoring import DiscardRun, ObservedRestore, RestoreVersions, StartRestore
     from bao_backup.core.status import BackupStatus, OperationLock
@@ -236,8 +236,15 @@ class Runtime(Protocol):
         """Start the run, unless one of that name exists, whatever became of it."""
         ...
 
+    async def start_check(self, uid: str, run: StartCheck) -> None:
+        """Start the check, unless one of that name exists: with a backup's identity, and none of its locks.
+
+        One that can never begin as it is, is observed as ended, with why.
+        """
+        ...
+
     async def forget(self, uid: str, run: ForgetRun) -> None:
-        """The run's end is in the status: keep its traces only as history."""
+        """The run's (or check's) end is in the status: keep its traces only as history."""
         ...
 
     async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:

@@ -119,6 +119,11 @@ class OnKubernetes:
         wait_until(f"{run.name} to end", lambda: self._is_over(run.name), seconds=30)
         self._see()
 
+    def end_check(self, name: str) -> None:
+        self._node.decide(self.namespace, CLUSTER, Succeeds())
+        wait_until(f"{name} to end", lambda: self._is_over(name), seconds=30)
+        self._see()
+
     def _is_over(self, name: str) -> bool:
         (job,) = [job for job in self._items(JOBS) if job["metadata"]["name"] == name]
         conditions = job["status"].get("conditions", ())

@@ -21,6 +21,7 @@ from bao_backup.adapters.development import DevelopmentCluster, DevelopmentServe
 from bao_backup.adapters.local.runtime import LocalRuntime
 from bao_backup.adapters.memory_runtime import MemoryRuntime
 from bao_backup.adapters.system import SystemClock
+from bao_backup.core.check import CheckReport, result_of
 from bao_backup.core.from_document import settings_from_document
 from bao_backup.core.model import Outcome, Result, Trigger
 from bao_backup.core.observed import Emit, Health, StartRun
@@ -65,6 +66,9 @@ class Stage(Protocol):
 
     def end(self, run: StartRun, *, well: bool) -> None:
         """The run ends: well, or without a word."""
+
+    def end_check(self, name: str) -> None:
+        """The check of this name ends, by its executor's own word."""
 
     def told(self) -> list[Emit]:
         """What people were told."""
@@ -111,6 +115,9 @@ class InMemory:
             finished=now,
         )
         self.runtime.end(UID, run.name, result if well else None)
+
+    def end_check(self, name: str) -> None:
+        self.runtime.end(UID, name, proven(datetime.now(UTC)))
 
     def told(self) -> list[Emit]:
         return self.runtime.events(UID)
@@ -172,6 +179,10 @@ class OnThisMachine:
             os.kill(folder.claimed_by() or 0, signal.SIGKILL)
         wait_until("the run's end", lambda: UID in self.runtime.poll(), seconds=10)
 
+    def end_check(self, name: str) -> None:
+        assert name.startswith("check-")
+        wait_until("the check's end", lambda: UID in self.runtime.poll(), seconds=20)
+
     def told(self) -> list[Emit]:
         return self._told
 
@@ -209,6 +220,11 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
     """Each runtime in turn, with one cluster."""
     with request.param(request, tmp_path) as opened:
         yield opened
+
+
+def proven(now: datetime) -> Result:
+    """What the executor of a check says where nothing is wrong."""
+    return result_of(CheckReport(namespace="default", name="bao", lines=()), started=now, finished=now)
 
 
 def a_run(name: str = "backup-bao-20261122-020000", digits: str = "0123abcd") -> StartRun:

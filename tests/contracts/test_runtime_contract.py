@@ -9,7 +9,7 @@ from tests.contracts.kubernetes_runtime import node_of_runs
 from tests.contracts.runtimes import Stage, a_run, stage
 
 from bao_backup.core.errors import InternalError
-from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Observed, Run, RunState
+from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Observed, Run, RunState, StartCheck
 from bao_backup.core.status import BackupStatus, OperationLock
 
 __all__ = ["node_of_runs", "stage"]
@@ -161,6 +161,40 @@ def test_forget_what_never_was(stage: Stage) -> None:
     """Forgetting an unknown run is no error."""
     stage.do(stage.runtime.forget(stage.uid, ForgetRun(name="backup-bao-20000101-000000")))
     assert see(stage).runs == ()
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+CHECK = StartCheck(name="check-bao-0123abcd")
+
+
+def test_a_check(stage: Stage) -> None:
+    """It is no backup: seen apart, begun once, ended by its own word, and forgotten like a run."""
+    stage.do(stage.runtime.start_check(stage.uid, CHECK))
+    stage.do(stage.runtime.start_check(stage.uid, CHECK))
+    observed = see(stage)
+    assert observed.runs == ()
+    assert [(run.name, run.ours) for run in observed.check_runs] == [(CHECK.name, True)]
+    stage.end_check(CHECK.name)
+    stage.again()
+    (run,) = see(stage).check_runs
+    assert run.state is RunState.FINISHED
+    assert run.result is not None
+    assert (run.result.succeeded, run.result.reason) == (True, "ConfigurationProven"), run.result.message
+    for _ in range(2):
+        stage.do(stage.runtime.forget(stage.uid, ForgetRun(name=CHECK.name)))
+        assert see(stage).check_runs == ()
+    stage.do(stage.runtime.start_check(stage.uid, CHECK))
+    assert see(stage).check_runs == ()
+
+
+def test_a_check_beside_a_backup(stage: Stage) -> None:
+    """Both are under way at once, and neither is taken for the other."""
+    stage.do(stage.runtime.start(stage.uid, a_run()))
+    stage.do(stage.runtime.start_check(stage.uid, CHECK))
+    observed = see(stage)
+    assert [run.name for run in observed.runs] == [a_run().name]
+    assert [run.name for run in observed.check_runs] == [CHECK.name]
 
 
 # --- requests and events -----------------------------------------------------------------------

@@ -84,6 +84,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
     ),
     ({f"{B}.verify": "full"}, {f"{B}.verify": "one of Head, Full"}),
     ({f"{B}.suspend": 1}, {f"{B}.suspend": "true or false"}),
+    ({f"{B}.checkOnCreate": "yes"}, {f"{B}.checkOnCreate": "true or false"}),
     # where to
     ({T: DELETE}, {T: "missing"}),
     ({f"{T}.bucket": DELETE}, {f"{T}.bucket": "missing"}),

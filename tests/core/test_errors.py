@@ -20,7 +20,7 @@ MODULES = (errors, kubernetes_errors, restore_errors, storage_errors)
 #: What design and README promise.
 EXIT_CODES = range(1, 10)
 #: Modules in which the manager decides, and gives its reasons.
-DECIDING = ("ended", "followed", "outcome", "preflight", "result", "step", "wanted")
+DECIDING = ("checking", "ended", "followed", "outcome", "preflight", "result", "step", "wanted")
 #: Words in them that are values of fields, and no reasons.
 VALUES = {"Backup", "False", "Running", "True", "Unknown"}
 TREE_LINE = re.compile(r"^    ([│ ├└─]*)(\w+Error)(?: (\d))?(?: {2,}(\w+)(?::.*)?)?$", re.MULTILINE)

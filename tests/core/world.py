@@ -26,6 +26,7 @@ from bao_backup.core.observed import (
     Observed,
     Run,
     RunState,
+    StartCheck,
     StartRun,
     UnfinishedRestore,
 )
@@ -65,6 +66,8 @@ class World:
         self.status, self.version = BackupStatus(), 0
         self.lock: OperationLock | None = None
         self.runs: dict[str, Run] = {}
+        self.checks: dict[str, Run] = {}
+        self.generation = 0
         #: None: nobody knows of restores.
         self.restores: tuple[UnfinishedRestore, ...] | None = None
         self.restore_runs: tuple[Run, ...] = ()
@@ -92,6 +95,7 @@ class World:
 
         Where it is not valid any more there is no document, or with `keep_last` the one before.
         """
+        self.generation += 1
         paths = {
             name.replace("__", ".") if "__" in name else f"spec.backup.{name}": value
             for name, value in changes.items()
@@ -155,12 +159,15 @@ class World:
     def settle(self) -> None:
         """Rounds until nothing changes, as when each change is noticed at once."""
         for _ in range(5):
-            before = (self.version, len(self.started), len(self.forgotten), self.trigger)
+            before = self._counts()
             self.round()
-            if (self.version, len(self.started), len(self.forgotten), self.trigger) == before:
+            if self._counts() == before:
                 self.check()
                 return
         raise AssertionError("it does not settle")
+
+    def _counts(self) -> tuple[object, ...]:
+        return self.version, len(self.started), len(self.checks), len(self.forgotten), self.trigger
 
     def round(self) -> None:
         """One round of the manager, which may die in it."""
@@ -221,6 +228,9 @@ class World:
     async def start(self, _uid: str, run: StartRun) -> None:
         self._act(run)
 
+    async def start_check(self, _uid: str, run: StartCheck) -> None:
+        self._act(run)
+
     async def forget(self, _uid: str, run: ForgetRun) -> None:
         self._act(run)
 
@@ -239,6 +249,8 @@ class World:
                 self.runs[action.name] = Run(name=action.name, state=RunState.UNFINISHED)
                 self.began[action.name] = self.now
                 self.started.append(action)
+            case StartCheck() if action.name not in self.checks:
+                self.checks[action.name] = Run(name=action.name, state=RunState.UNFINISHED)
             case ForgetRun():
                 self.forgotten.add(action.name)
             case ClearTrigger() if action.value == self.trigger:
@@ -258,7 +270,7 @@ class World:
             namespace="default",
             name="prod",
             uid="uid",
-            generation=1,
+            generation=self.generation,
             document=self.document,
             problems=self.problems,
             status=self.status,
@@ -266,6 +278,7 @@ class World:
             restores=self.restores,
             restore_runs=self.restore_runs,
             runs=tuple(run for run in self.runs.values() if run.name not in self.forgotten),
+            check_runs=tuple(run for run in self.checks.values() if run.name not in self.forgotten),
             trigger=self.trigger,
             can_ask_health=self.health is not None,
             room=self.room,

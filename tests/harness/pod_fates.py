@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bao_backup.adapters.kubernetes.names import BACKUP_TYPE, COMPONENT, KEY, RESTORE_COMPONENT
+from bao_backup.adapters.kubernetes.names import (
+    BACKUP_TYPE,
+    CHECK_TYPE,
+    COMPONENT,
+    KEY,
+    RESTORE_COMPONENT,
+)
+from bao_backup.core.check import CheckReport, result_of
 from bao_backup.core.model import Outcome, Result, RetentionOutcome, Trigger, VerifyLevel
 from bao_backup.core.result import encode_result
 
@@ -19,7 +26,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Succeeds:
-    """It ends well, with the result of a proven backup at the key that the Job names, or of a restore."""
+    """It ends well, with the result of a proven backup at the Job's key, of a restore, or of a check."""
 
     #: Of a restore: the key of its source where the Job names none, and of what was there before.
     key: str = ""
@@ -133,6 +140,9 @@ def pulling_failed(pod: Mapping[str, Any], node: str, at: datetime) -> Json:
 
 
 def _success(pod: Mapping[str, Any], fate: Succeeds, started: datetime, finished: datetime) -> Result:
+    if pod["metadata"]["labels"].get(BACKUP_TYPE) == CHECK_TYPE:
+        report = CheckReport(namespace="any", name="any", lines=())
+        return result_of(report, started=started, finished=finished)
     key = _key(pod) or fate.key
     restored = pod["metadata"]["labels"][COMPONENT] == RESTORE_COMPONENT
     return Result(
@@ -200,7 +210,7 @@ def _key(pod: Mapping[str, Any]) -> str:
 
 
 def _trigger(pod: Mapping[str, Any]) -> Trigger:
-    return _TRIGGERS[pod["metadata"]["labels"].get(BACKUP_TYPE, "scheduled")]
+    return _TRIGGERS.get(pod["metadata"]["labels"].get(BACKUP_TYPE, ""), Trigger.SCHEDULED)
 
 
 def _moment(moment: datetime) -> str:

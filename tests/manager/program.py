@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bao_backup.adapters.local.runs import RunRow, Runs
-from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, StartRun
+from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, StartCheck, StartRun
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.entry.logs import Log
 from bao_backup.entry.serving import LocalManager
@@ -61,6 +61,9 @@ class DyingRuntime:
 
     async def start(self, uid: str, run: StartRun) -> None:
         await self._hand_on("start", self._runtime.start(uid, run))
+
+    async def start_check(self, uid: str, run: StartCheck) -> None:
+        await self._hand_on("start_check", self._runtime.start_check(uid, run))
 
     async def forget(self, uid: str, run: ForgetRun) -> None:
         await self._hand_on("forget", self._runtime.forget(uid, run))

@@ -152,6 +152,10 @@ class Backup(Part, frozen=True, kw_only=True):
         SecretName | None, Meta(description="Short for auth with method token and this Secret (key token).")
     ] = None
     job_template: Annotated[JobTemplate | None, Meta(description="For the runs' Jobs.")] = None
+    check_on_create: Annotated[
+        bool,
+        Meta(description="Check the configuration when it is new or changes: see ConfigurationProven."),
+    ] = False
     history_limit: Annotated[int, Meta(ge=0, le=100, description="Ended runs that are kept to look at.")] = 3
     image: Annotated[
         str, Meta(max_length=1024, description="Image of the runs; empty: the manager's own.")

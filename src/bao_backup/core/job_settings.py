@@ -6,6 +6,7 @@ The paths are those of the existing operator's Jobs where those have them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from bao_backup.core.errors import DocumentError, Problem
 from bao_backup.core.from_document import addresses_of, own_deadline, store_settings
 from bao_backup.core.job_template import Used, account_problems, template_problems
 from bao_backup.core.login import Auth
+from bao_backup.core.model import Trigger
 from bao_backup.core.observed import StartRun
 from bao_backup.core.servers import CaSecret
 from bao_backup.core.settings import DEFAULT_CA_FILE, DEFAULT_JWT_FILE, DEFAULT_TOKEN_FOLDER, RunSettings
@@ -71,6 +73,15 @@ def job_settings(document: OpenBaoCluster, run: StartRun, *, audience: str) -> R
         retention=backup.policy,
         deadline_seconds=own_deadline(backup.active_deadline_seconds),
     )
+
+
+def check_settings(document: OpenBaoCluster, *, audience: str) -> RunSettings:
+    """What a check of the cluster's configuration works with, in a pod: as its runs, but for any slot.
+
+    Raises as `job_settings`.
+    """
+    run = StartRun(name="", key="", slot=datetime.min.replace(tzinfo=UTC), trigger=Trigger.MANUAL, number=1)
+    return replace(job_settings(document, run, audience=audience), slot=None)
 
 
 def job_problems(document: OpenBaoCluster) -> tuple[Problem, ...]:

@@ -38,6 +38,7 @@ _LONGEST_OBJECT_NAME = 253
 _LONGEST_PATH_PREFIX = 512
 # What a DNS label, and so a Job's name and its label on pods, may be long.
 _LONGEST_RUN_NAME = 63
+_CHECK = "check-"
 
 
 class BackupName(Value, frozen=True, kw_only=True):
@@ -166,6 +167,22 @@ def run_name(cluster: str, slot: datetime, attempt: int = 1) -> str:
     """
     ending = _in_utc(slot).strftime("-%Y%m%d-%H%M%S") + (f"-r{attempt}" if attempt > 1 else "")
     return f"backup-{_in_label(cluster, _LONGEST_RUN_NAME - len('backup-') - len(ending))}{ending}"
+
+
+def check_run_name(cluster: str, digits: str) -> str:
+    """The name of a check's run (of its Job): `check-<cluster>-<8 hex>`, shortened as `run_name` does."""
+    ending = f"-{digits}"
+    return f"{_CHECK}{_in_label(cluster, _LONGEST_RUN_NAME - len(_CHECK) - len(ending))}{ending}"
+
+
+def is_check_run(name: str) -> bool:
+    """Whether a run of this name is a check: backups' and restores' begin otherwise."""
+    return name.startswith(_CHECK)
+
+
+def check_digits(*parts: str) -> str:
+    """8 hex digits that tell checks apart; the same for the same parts."""
+    return _digits(*parts)
 
 
 def restore_run_name(restore: str) -> str:

@@ -64,6 +64,8 @@ class Observed(Value, frozen=True, kw_only=True):
     runs: tuple[Run, ...] = ()
     #: Restores' runs, of any manager, until they are forgotten; their documents may be gone.
     restore_runs: tuple[Run, ...] = ()
+    #: Checks of the configuration, until they are forgotten. They hinder nothing.
+    check_runs: tuple[Run, ...] = ()
     #: The value of a request for a manual run; empty when there is none.
     trigger: str = ""
     #: Whether the runtime can ask the server itself; `health` is None until it did.
@@ -96,6 +98,12 @@ class StartRun(Value, frozen=True, kw_only=True, tag=True):
     number: int
 
 
+class StartCheck(Value, frozen=True, kw_only=True, tag=True):
+    """Start the check of that name, unless it exists already."""
+
+    name: str
+
+
 class ForgetRun(Value, frozen=True, kw_only=True, tag=True):
     """The run's result is in the status: its traces may go (after the history that is kept)."""
 
@@ -120,7 +128,7 @@ class Emit(Value, frozen=True, kw_only=True, tag=True):
     warning: bool = False
 
 
-Action = StartRun | ForgetRun | ClearTrigger | AskHealth | Emit
+Action = StartRun | StartCheck | ForgetRun | ClearTrigger | AskHealth | Emit
 
 
 class Decision(Value, frozen=True, kw_only=True):

@@ -86,6 +86,17 @@ class Waiting(Value, frozen=True, kw_only=True):
     message: str
 
 
+class CheckAttempt(Value, frozen=True, kw_only=True):
+    """The check of the configuration that is under way, or was the last one."""
+
+    name: str
+    #: 8 hex digits of what was checked: `spec.backup` and `spec.connection`.
+    digits: str
+    accepted: Moment
+    #: Its end is in the condition.
+    settled: bool = False
+
+
 class BackupStatus(Value, frozen=True, kw_only=True):
     """`status.backup`. Times, sizes and names come from results, never from when somebody looked."""
 
@@ -112,6 +123,7 @@ class BackupStatus(Value, frozen=True, kw_only=True):
     deferred: Attempt | None = None
     waiting: Waiting | None = None
     schedule: ObservedSchedule | None = None
+    check: CheckAttempt | None = None
     conditions: tuple[Condition, ...] = ()
     observed_generation: int = 0
 

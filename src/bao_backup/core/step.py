@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from bao_backup.core.checking import settle_check
 from bao_backup.core.ended import settle_runs, start_of
 from bao_backup.core.followed import follow_schedule, record_missed
 from bao_backup.core.model import Trigger
@@ -23,6 +24,7 @@ from bao_backup.core.observed import (
     ForgetRun,
     Observed,
     RunState,
+    StartCheck,
     StartRun,
 )
 from bao_backup.core.operation_lock import lock_in_force
@@ -55,7 +57,8 @@ def step(observed: Observed, now: datetime) -> Decision:
     status, ended = settle_runs(observed, status, now)
     status, told = _tell_of_document(observed, status, now)
     status, unverified = tell_of_store(observed, status, now)
-    actions += (*ended, *_forget_restores(observed), *told, *unverified)
+    status, checked = settle_check(observed, status, now)
+    actions += (*ended, *_forget_restores(observed), *told, *unverified, *checked)
     if observed.document is None or observed.document.spec.backup is None:
         return _without_schedule(observed, status, actions, now)
 
@@ -198,7 +201,7 @@ def _judge_document(observed: Observed) -> tuple[bool, str, str]:
 def _see_that_it_happened(actions: tuple[Action, ...], now: datetime) -> datetime | None:
     if any(isinstance(action, ClearTrigger) for action in actions):
         return now + AFTER_CLEARING
-    if any(isinstance(action, StartRun) for action in actions):
+    if any(isinstance(action, StartRun | StartCheck) for action in actions):
         return now + LOOK_AGAIN
     return None
 

@@ -158,6 +158,14 @@ def order_of(settings: RunSettings, clock: Clock) -> BackupOrder:
     )
 
 
+def hold_own_claim() -> None:
+    """Started by an embedded manager: its claim on this run lasts as long as this process."""
+    if claim := os.environ.pop("BAO_BACKUP_RUN_CLAIM", ""):
+        from bao_backup.adapters.local.run_folder import hold_claim
+
+        hold_claim(int(claim))
+
+
 def leave_result(file: Path, result: Result) -> None:
     """Write the result; InternalError, which says what it was, when that cannot be."""
     try:

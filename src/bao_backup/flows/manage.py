@@ -16,6 +16,7 @@ from bao_backup.core.observed import (
     Emit,
     ForgetRun,
     Observed,
+    StartCheck,
     StartRun,
 )
 from bao_backup.core.step import step
@@ -50,6 +51,8 @@ async def _carry_out(runtime: Runtime, uid: str, actions: Iterable[Action]) -> N
             match action:
                 case StartRun():
                     await runtime.start(uid, action)
+                case StartCheck():
+                    await runtime.start_check(uid, action)
                 case ForgetRun():
                     await runtime.forget(uid, action)
                 case ClearTrigger():

@@ -9,6 +9,8 @@ from bao_backup.adapters.kubernetes.api import Json
 from bao_backup.adapters.kubernetes.known_cluster import is_newer
 from bao_backup.adapters.kubernetes.names import (
     BACKUP_COMPONENT,
+    BACKUP_TYPE,
+    CHECK_TYPE,
     CLUSTER,
     CLUSTER_UID,
     COMPONENT,
@@ -92,6 +94,16 @@ def is_watched(job: Mapping[str, Any]) -> bool:
 def restores(job: Mapping[str, Any]) -> bool:
     """Whether it is a restore's, of any manager."""
     return (job["metadata"].get("labels") or {}).get(COMPONENT) == RESTORE_COMPONENT
+
+
+def checks(job: Mapping[str, Any]) -> bool:
+    """Whether it is a check of ours: in all else but its name a backup's."""
+    return is_ours(job) and (job["metadata"].get("labels") or {}).get(BACKUP_TYPE) == CHECK_TYPE
+
+
+def backs_up(job: Mapping[str, Any]) -> bool:
+    """Whether it is a backup, of any manager."""
+    return not restores(job) and not checks(job)
 
 
 def restore_uid(job: Mapping[str, Any]) -> str:

@@ -20,8 +20,9 @@ COMPONENT = "openbao.org/component"
 BACKUP_COMPONENT = "backup"
 RESTORE_COMPONENT = "restore"
 UPGRADE_COMPONENT = "upgrade-snapshot"
-#: "scheduled", "manual" or "pre-upgrade".
+#: "scheduled", "manual" or "pre-upgrade"; of a check CHECK_TYPE.
 BACKUP_TYPE = "openbao.org/backup-type"
+CHECK_TYPE = "check"
 
 #: Annotation of a cluster: any value asks for a manual run.
 TRIGGER = "openbao.org/trigger-backup"

@@ -7,9 +7,16 @@ from dataclasses import dataclass
 
 from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, Json, KubernetesApi
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
-from bao_backup.adapters.kubernetes.known_jobs import cluster_uid, finished_at, is_forgotten, restores
+from bao_backup.adapters.kubernetes.known_jobs import (
+    backs_up,
+    checks,
+    cluster_uid,
+    finished_at,
+    is_forgotten,
+    restores,
+)
 from bao_backup.adapters.kubernetes.known_objects import KnownObjects
-from bao_backup.adapters.kubernetes.manifests import run_objects
+from bao_backup.adapters.kubernetes.manifests import check_objects, run_objects
 from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
 from bao_backup.adapters.kubernetes.object_event import event_of
 from bao_backup.adapters.kubernetes.options import JobOptions
@@ -29,7 +36,19 @@ from bao_backup.core.kubernetes_errors import (
     KubernetesMissingError,
     KubernetesRefusedError,
 )
-from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
+from bao_backup.core.model import Result
+from bao_backup.core.naming import is_check_run
+from bao_backup.core.observed import (
+    ClearTrigger,
+    Emit,
+    ForgetRun,
+    Health,
+    Observed,
+    Run,
+    RunState,
+    StartCheck,
+    StartRun,
+)
 from bao_backup.core.result import failed
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.ports import Clock
@@ -96,7 +115,8 @@ class KubernetesRuntime:
         known = self.known.cluster(uid)
         document, problems = known.read_document()
         jobs = [job for job in self.known.jobs.of(known.namespace, known.name) if not is_forgotten(job)]
-        runs = [await self.runs.of(job, uid) for job in jobs if not restores(job)]
+        runs = [await self.runs.of(job, uid) for job in jobs if backs_up(job)]
+        refused = self._refused.get(uid, {}).values()
         observed = Observed(
             namespace=known.namespace,
             name=known.name,
@@ -107,8 +127,12 @@ class KubernetesRuntime:
             status=known.read_status(),
             lock=known.read_lock(),
             restores=self.known.restores_of(known),
-            runs=(*runs, *self._refused.get(uid, {}).values()),
+            runs=(*runs, *(run for run in refused if not is_check_run(run.name))),
             restore_runs=tuple([await self.runs.of(job, uid) for job in jobs if restores(job)]),
+            check_runs=(
+                *[await self.runs.of(job, uid) for job in jobs if checks(job)],
+                *(run for run in refused if is_check_run(run.name)),
+            ),
             trigger=known.trigger,
             room=self._places.are_left_for(uid),
         )
@@ -148,16 +172,28 @@ class KubernetesRuntime:
         except (DocumentError, KubernetesDeniedError, KubernetesRefusedError) as error:
             self._refuse(uid, run, error)
 
+    async def start_check(self, uid: str, run: StartCheck) -> None:
+        known = self.known.cluster(uid)
+        document, _ = known.read_document()
+        taken = self.known.jobs.get(known.namespace, known.name, run.name) is not None
+        if taken or document is None or run.name in self._refused.get(uid, {}):
+            return
+        try:
+            await self.runs.begin(uid, known.namespace, check_objects(document, run.name, self._options))
+        except (DocumentError, KubernetesDeniedError, KubernetesRefusedError) as error:
+            now = self._clock.now()
+            self._end_refused(uid, run.name, failed(error, started=now, finished=now))
+
     async def forget(self, uid: str, run: ForgetRun) -> None:
         refused = self._refused.get(uid, {}).pop(run.name, None)
-        if refused is not None:
+        if refused is not None and not is_check_run(run.name):
             self._count(uid, refused)
         known = self.known.cluster(uid)
         job = self.known.jobs.get(known.namespace, known.name, run.name)
         if job is None or cluster_uid(job) != uid or not is_finished(job):
             return
         ended = await self.runs.forget(job)
-        if not restores(job):
+        if backs_up(job):
             self._count(uid, ended)
             await self._trim_history(known)
 
@@ -208,9 +244,10 @@ class KubernetesRuntime:
         """The run did not begin, and never will as it is: that is how it ended."""
         now = self._clock.now()
         result = failed(error, started=now, finished=now, key=run.key, slot=run.slot, trigger=run.trigger)
-        self._refused.setdefault(uid, {})[run.name] = Run(
-            name=run.name, state=RunState.FINISHED, result=result
-        )
+        self._end_refused(uid, run.name, result)
+
+    def _end_refused(self, uid: str, name: str, result: Result) -> None:
+        self._refused.setdefault(uid, {})[name] = Run(name=name, state=RunState.FINISHED, result=result)
         self._changed(uid)
 
     async def _trim_history(self, known: KnownCluster) -> None:
@@ -219,7 +256,7 @@ class KubernetesRuntime:
             return  # nobody says how many: their time to live ends them
         keep = document.spec.backup.history_limit
         jobs = self.known.jobs.of(known.namespace, known.name)
-        over = [job for job in jobs if is_forgotten(job) and not restores(job)]
+        over = [job for job in jobs if is_forgotten(job) and backs_up(job)]
         over.sort(key=finished_at, reverse=True)
         for job in over[keep:]:
             if job["spec"]["ttlSecondsAfterFinished"] != 0:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bao_backup.adapters.local.run_folder import CLAIM_VARIABLE, RunFolder
@@ -26,8 +26,10 @@ class Processes:
     def __init__(self) -> None:
         self._children: dict[Path, subprocess.Popen[bytes]] = {}
 
-    def start(self, folder: RunFolder, environment: Mapping[str, str]) -> bool:
-        """Start the executor of a run; False when another process has the run already.
+    def start(
+        self, folder: RunFolder, environment: Mapping[str, str], command: Sequence[str] = ("backup",)
+    ) -> bool:
+        """Start the executor of a run by this command; False when another process has the run already.
 
         Raises InternalError when the machine does not let it.
         """
@@ -42,8 +44,8 @@ class Processes:
         own = {CLAIM_VARIABLE: str(claim), "BACKUP_RESULT_PATH": str(folder.result_file)}
         try:
             with folder.log_file.open("ab") as log:
-                self._children[folder.path] = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "bao_backup", "backup"],
+                self._children[folder.path] = subprocess.Popen(  # noqa: S603 - our own program
+                    [sys.executable, "-P", "-m", "bao_backup", *command],
                     env={**inherited, **environment, **own},
                     stdin=subprocess.DEVNULL,
                     stdout=log,

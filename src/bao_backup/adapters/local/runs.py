@@ -57,10 +57,10 @@ class Runs:
         """Cluster and name of every run that is known: open ones and history."""
         return [(uid, name) for uid, name in self._database.rows("SELECT uid, name FROM run")]
 
-    def forget(self, uid: str, name: str, result: Result, keep: int) -> list[str]:
+    def forget(self, uid: str, name: str, result: Result, keep: int, *, counts: bool = True) -> list[str]:
         """The run's end is in the status: count it, once, and tell who asked for it.
 
-        Answers with the runs that leave the history of `keep`.
+        Not with `counts` False, as for checks. Answers with the runs that leave the history of `keep`.
         """
         dropped = result.retention.dropped_count if result.retention else 0
         told = to_json(result)
@@ -69,7 +69,7 @@ class Runs:
                 "UPDATE run SET forgotten = 1, result = ? WHERE uid = ? AND name = ? AND forgotten = 0",
                 (told, uid, name),
             ).rowcount
-            if changed:
+            if changed and counts:
                 self._database.change(
                     "UPDATE cluster SET succeeded = succeeded + ?, failed = failed + ?, dropped = dropped + ?"
                     " WHERE uid = ?",

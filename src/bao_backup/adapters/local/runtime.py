@@ -24,8 +24,19 @@ from bao_backup.adapters.local.run_folder import RunFolder
 from bao_backup.adapters.local.runs import RunRow, Runs
 from bao_backup.adapters.local.strays import Strays
 from bao_backup.core.errors import InternalError
-from bao_backup.core.model import Outcome, Result
-from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, Run, RunState, StartRun
+from bao_backup.core.model import Outcome, Result, Trigger
+from bao_backup.core.naming import is_check_run
+from bao_backup.core.observed import (
+    ClearTrigger,
+    Emit,
+    ForgetRun,
+    Health,
+    Observed,
+    Run,
+    RunState,
+    StartCheck,
+    StartRun,
+)
 from bao_backup.core.operation_lock import restore_holding
 from bao_backup.core.preflight import NO_ROOM
 from bao_backup.core.spec import API_VERSION, CLUSTER_KIND, Metadata, OpenBaoCluster
@@ -34,6 +45,9 @@ from bao_backup.ports import Clock
 
 #: A run that has not ended so long after its deadline is killed: its own end did not work.
 KILL_AFTER = 60.0
+#: How long a check may take, and how long it waits for a leader, in seconds.
+CHECK_SECONDS = 600
+CHECK_WAIT = 300
 
 #: What the executor of a run is started with, from its document.
 Environment = Callable[[OpenBaoCluster, StartRun], Mapping[str, str]]
@@ -132,6 +146,7 @@ class LocalRuntime:
         self._keep_place(uid, row.status)
         runs = [self._run(run) for run in self.runs.open(uid)]
         runs += [Run(name=stray.path.name, state=RunState.UNFINISHED) for stray in self._strays_of(uid)]
+        known = [run for run in runs if run is not None]
         observed = Observed(
             namespace=entry.namespace,
             name=entry.name,
@@ -141,7 +156,8 @@ class LocalRuntime:
             problems=entry.problems,
             status=row.status,
             lock=_lock_of_another(entry) or self._lock_in_force(row),
-            runs=tuple(run for run in runs if run is not None),
+            runs=tuple(run for run in known if not is_check_run(run.name)),
+            check_runs=tuple(run for run in known if is_check_run(run.name)),
             trigger=self.requests.oldest(uid),
             can_ask_health=True,
             room=self._room.is_for(uid, len(self._taken() - {uid})),
@@ -173,13 +189,30 @@ class LocalRuntime:
         if document is None or document.spec.backup is None:
             raise InternalError(f"start {run.name}", "its cluster has no valid document")
         limit = document.spec.backup.active_deadline_seconds
-        environment = self._environment(document, run)
-        row = self.runs.add(uid, run.name, self._clock.now(), limit)
-        folder = self.run_folder(uid, run.name)
+        self._begin(uid, run.name, limit, self._environment(document, run))
+
+    async def start_check(self, uid: str, run: StartCheck) -> None:
+        document = self._entry(self._row(uid)).document
+        if document is None or document.spec.backup is None:
+            raise InternalError(f"start {run.name}", "its cluster has no valid document")
+        as_run = StartRun(name=run.name, key="", slot=self._clock.now(), trigger=Trigger.MANUAL, number=1)
+        environment = self._environment(document, as_run)
+        self._begin(uid, run.name, CHECK_SECONDS, environment, ("check", "--wait", str(CHECK_WAIT)))
+
+    def _begin(
+        self,
+        uid: str,
+        name: str,
+        limit: float,
+        environment: Mapping[str, str],
+        command: tuple[str, ...] = ("backup",),
+    ) -> None:
+        row = self.runs.add(uid, name, self._clock.now(), limit)
+        folder = self.run_folder(uid, name)
         if row is None or row.started or self._processes.is_child(folder) or folder.result() is not None:
             return
-        if self._processes.start(folder, environment):
-            self.runs.mark_started(uid, run.name)
+        if self._processes.start(folder, environment, command):
+            self.runs.mark_started(uid, name)
 
     async def forget(self, uid: str, run: ForgetRun) -> None:
         row = next((row for row in self.runs.open(uid) if row.name == run.name), None)
@@ -190,7 +223,8 @@ class LocalRuntime:
         document = self._entry(self._row(uid)).document
         backup = document.spec.backup if document else None
         keep = backup.history_limit if backup else 0
-        for gone in self.runs.forget(uid, run.name, ended.result, keep):
+        counts = not is_check_run(run.name)
+        for gone in self.runs.forget(uid, run.name, ended.result, keep, counts=counts):
             self.run_folder(uid, gone).remove()
         self._processes.forget(folder)
         self._ended_told.discard((uid, run.name))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bao_backup.core.errors import InternalError, RestoreUnknownError
 from bao_backup.core.model import Outcome, Result
+from bao_backup.core.naming import is_check_run
 from bao_backup.core.observed import (
     ClearTrigger,
     Emit,
@@ -16,6 +17,7 @@ from bao_backup.core.observed import (
     Observed,
     Run,
     RunState,
+    StartCheck,
     StartRun,
     UnfinishedRestore,
 )
@@ -48,7 +50,7 @@ class _Cluster:
     lock: OperationLock | None = None
     version: int = 1
     trigger: str = ""
-    #: By name; None: it is under way.
+    #: Backups and checks, by name; None: it is under way.
     runs: dict[str, Result | None] = field(default_factory=dict)
     forgotten: set[str] = field(default_factory=set)
     #: By name.
@@ -72,6 +74,8 @@ class MemoryRuntime:
         self._restores_of: Callable[[str, str], tuple[UnfinishedRestore, ...]] | None = None
         #: Every run that was really started: cluster and run, in order.
         self.started: list[tuple[str, StartRun]] = []
+        #: The same for checks.
+        self.checks: list[tuple[str, StartCheck]] = []
 
     # --- what the world does -------------------------------------------------------------------
 
@@ -156,11 +160,11 @@ class MemoryRuntime:
 
     async def observe(self, uid: str) -> tuple[Observed, str]:
         cluster = self._cluster(uid)
-        runs = (
+        runs = [
             Run(name=name, state=RunState.FINISHED if result else RunState.UNFINISHED, result=result)
             for name, result in cluster.runs.items()
             if name not in cluster.forgotten
-        )
+        ]
         namespace, name = cluster.document.metadata.namespace, cluster.document.metadata.name
         observed = Observed(
             namespace=namespace,
@@ -171,7 +175,8 @@ class MemoryRuntime:
             status=cluster.status,
             lock=cluster.lock,
             restores=self._restores_of(namespace, name) if self._restores_of is not None else None,
-            runs=tuple(runs),
+            runs=tuple(run for run in runs if not is_check_run(run.name)),
+            check_runs=tuple(run for run in runs if is_check_run(run.name)),
             restore_runs=tuple(
                 Run(name=name, state=run.state, result=run.result)
                 for name, run in cluster.restore_runs.items()
@@ -199,6 +204,12 @@ class MemoryRuntime:
         if run.name not in runs:
             runs[run.name] = None
             self.started.append((uid, run))
+
+    async def start_check(self, uid: str, run: StartCheck) -> None:
+        runs = self._cluster(uid).runs
+        if run.name not in runs:
+            runs[run.name] = None
+            self.checks.append((uid, run))
 
     async def forget(self, uid: str, run: ForgetRun) -> None:
         cluster = self._cluster(uid)

@@ -9,7 +9,7 @@ import click
 
 from bao_backup.core.model import Result
 from bao_backup.core.words import duration_in_words, size_in_words
-from bao_backup.entry.executor import run_backup
+from bao_backup.entry.executor import hold_own_claim, run_backup
 from bao_backup.entry.output import output_option, print_json, say, silence, tell, write_out
 from bao_backup.entry.progress import reporter_for
 from bao_backup.entry.source import load_settings, source_options
@@ -49,7 +49,7 @@ def backup_command(
 
     Nothing is visible in the store before it is whole. SIGTERM ends the run cleanly.
     """
-    _hold_claim()
+    hold_own_claim()
     with reporter_for(quiet=quiet) as reporter:
         done, error = run_backup(
             lambda: load_settings(config, cluster, secrets),
@@ -76,11 +76,3 @@ def _answer(done: Result, output: str) -> None:
             write_out(f"{done.key}\n{size_in_words(done.size)} in {took}, sha256 {done.sha256}")
     except BrokenPipeError:
         silence()
-
-
-def _hold_claim() -> None:
-    """Started by an embedded manager: its claim on this run lasts as long as this process."""
-    if claim := os.environ.pop("BAO_BACKUP_RUN_CLAIM", ""):
-        from bao_backup.adapters.local.run_folder import hold_claim
-
-        hold_claim(int(claim))

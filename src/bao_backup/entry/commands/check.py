@@ -15,7 +15,7 @@ from bao_backup.core.errors import BaoBackupError, InterruptedRunError
 from bao_backup.core.model import Value
 from bao_backup.core.result import failed
 from bao_backup.entry.checking import plan_check
-from bao_backup.entry.executor import leave_result
+from bao_backup.entry.executor import hold_own_claim, leave_result
 from bao_backup.entry.output import output_option, print_json, print_table, say
 from bao_backup.entry.progress import reporter_for
 from bao_backup.entry.source import Source, place_options
@@ -76,6 +76,7 @@ def check_command(*, source: Source, output: str, wait: float, result: Path | No
 
     Takes no snapshot. It writes two small probes beside the backups and removes them again.
     """
+    hold_own_claim()
     started = SystemClock().now()
     try:
         with stopped_by_signals(DEADLINE) as stop, reporter_for(quiet=quiet) as reporter:

@@ -8,15 +8,15 @@ from bao_backup.adapters.kubernetes.manifests.identity import service_account
 from bao_backup.adapters.kubernetes.manifests.job import job
 from bao_backup.adapters.kubernetes.manifests.network import network_policy
 from bao_backup.adapters.kubernetes.manifests.owned import Manifest
-from bao_backup.adapters.kubernetes.manifests.work import Work, work_of_backup, work_of_restore
+from bao_backup.adapters.kubernetes.manifests.work import Work, work_of_backup, work_of_check, work_of_restore
 from bao_backup.adapters.kubernetes.options import JobOptions
-from bao_backup.core.job_settings import job_settings
+from bao_backup.core.job_settings import check_settings, job_settings
 from bao_backup.core.observed import StartRun
 from bao_backup.core.restore_from_document import restore_settings_from_documents
 from bao_backup.core.restore_spec import OpenBaoRestore
 from bao_backup.core.spec import OpenBaoCluster
 
-__all__ = ["Manifest", "RunObjects", "restore_objects", "run_objects"]
+__all__ = ["Manifest", "RunObjects", "check_objects", "restore_objects", "run_objects"]
 
 
 class RunObjects(NamedTuple):
@@ -36,6 +36,15 @@ def run_objects(document: OpenBaoCluster, run: StartRun, options: JobOptions) ->
     """
     settings = job_settings(document, run, audience=options.audience)
     return _objects(work_of_backup(document, run, settings), options)
+
+
+def check_objects(document: OpenBaoCluster, name: str, options: JobOptions) -> RunObjects:
+    """The objects of a check of the cluster's configuration, by a Job of this name: all but that a backup's.
+
+    Raises DocumentError that names each field with which no run can work on Kubernetes.
+    """
+    settings = check_settings(document, audience=options.audience)
+    return _objects(work_of_check(document, name, settings), options)
 
 
 def restore_objects(

@@ -46,7 +46,7 @@ def _container(work: Work, options: JobOptions, mounts: tuple[Mounted, ...]) -> 
         "image": work.image or options.image,
         "imagePullPolicy": options.image_pull_policy,
         # The image's entry point is the program itself.
-        "args": [work.component, "--result", RESULT_FILE],
+        "args": [*(work.command or (work.component,)), "--result", RESULT_FILE],
         "env": _environment(work.environment) + list(template.env),
         "resources": template.resources or _resources(work),
         "securityContext": {

@@ -35,6 +35,11 @@ BACKUP_TYPES = {
     Trigger.PRE_UPGRADE: "pre-upgrade",
     Trigger.PRE_RESTORE: "pre-restore",
 }
+#: How long a check's Job may take, with the time that its image takes to come; and how long it waits
+#: for a leader: a new cluster may not be initialised yet. In seconds.
+CHECK_SECONDS = 900
+CHECK_WAIT = 300
+_NO_SLOT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Attached(NamedTuple):
@@ -71,6 +76,8 @@ class Work(NamedTuple):
     #: The Secret of the login; empty: it needs none.
     login_secret: str
     targets: tuple[Attached, ...]
+    #: The program's command, with its options; empty: the component.
+    command: tuple[str, ...] = ()
 
     @property
     def service_account_name(self) -> str:
@@ -104,6 +111,18 @@ def work_of_backup(document: OpenBaoCluster, run: StartRun, settings: RunSetting
         bao=settings.bao,
         login_secret=_secret_of(document.login),
         targets=(Attached("credentials", backup.target, settings.store, settings.credentials_folder),),
+    )
+
+
+def work_of_check(document: OpenBaoCluster, name: str, settings: RunSettings) -> Work:
+    """A check of this cluster's configuration by the Job `name`, as whatever its backups run as."""
+    run = StartRun(name=name, key="", slot=_NO_SLOT, trigger=Trigger.MANUAL, number=1)
+    work = work_of_backup(document, run, settings)
+    return work._replace(
+        labels={names.BACKUP_TYPE: names.CHECK_TYPE},
+        annotations=_about(document, ""),
+        deadline_seconds=CHECK_SECONDS,
+        command=("check", "--wait", str(CHECK_WAIT)),
     )
 
 
