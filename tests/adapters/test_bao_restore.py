@@ -146,6 +146,35 @@ def test_the_servers_words(tmp_path: Path) -> None:
     assert "it answers 400" in failure(told, tmp_path).why
 
 
+def test_a_snapshot_that_the_server_cannot_read_is_no_matter_of_keys(tmp_path: Path) -> None:
+    """Only where it tells of other keys a person is shown the way by force."""
+    assert "--force" in failure(reply(400, ERRORS), tmp_path).hint
+    error = failure(reply(500, ERRORS), tmp_path)
+    assert "--force" not in error.hint
+    assert "look at the server's log" in error.hint
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(reply(500, ERRORS).pieces, End.HOLD, reads=100_000),
+        Script((), End.RESET, reads=100_000),
+    ],
+    ids=["in its own words", "without a word"],
+)
+def test_a_server_that_reads_no_longer(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vault and OpenBao read a request for 30 s, and then give up: a person is told of the option."""
+    monkeypatch.setattr("bao_backup.adapters.bao.restore.LONG_FOR_A_SERVER", 0.0)
+    with ScriptedServer({PLAIN: script}) as server:
+        site = Site(server, tmp_path)
+        with pytest.raises((RestoreRefusedError, RestoreCutOffError)) as caught:
+            site.restore(endless(), 1 << 30)
+    assert "http_read_timeout" in caught.value.hint
+    assert caught.value.hint.startswith("nothing was applied")
+
+
 @pytest.mark.parametrize("path", [PLAIN, FORCE])
 def test_the_policy_that_is_missing(path: str, tmp_path: Path) -> None:
     """A denial names the line for the very path that was used."""

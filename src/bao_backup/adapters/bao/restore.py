@@ -28,7 +28,15 @@ PATH, FORCE_PATH = "sys/storage/raft/snapshot", "sys/storage/raft/snapshot-force
 HELD_BACK = 64 << 10
 _ANSWER_LIMIT = 1 << 16
 _TOO_LARGE = 413
+_UNREADABLE = "nothing was applied; look at the server's log for why it could not read the snapshot"
 _OURS = "this side closed the connection"
+#: A server by default reads a request for 30 s (the listener's `http_read_timeout`) and then gives up, in
+#: its own words or without any: who was cut off after nearly so long is told what to do about it.
+LONG_FOR_A_SERVER = 25.0
+_TOO_SLOW = (
+    "nothing was applied; a server reads a request for 30 s by default: give its listener a longer "
+    "http_read_timeout for the restore, or send from nearby (bao-backup download, then restore --from FILE)"
+)
 
 
 def send(
@@ -78,6 +86,7 @@ class _Restore:
         self._answer_seconds = answer_seconds
         self._stall_seconds = connection.settings.stall_seconds
         self._sent = 0
+        self._begun = time.monotonic()
         #: From here on the server may have enough to apply it: of an empty body with the head.
         self._ending = not size
         self._selector = selectors.DefaultSelector()
@@ -97,6 +106,7 @@ class _Restore:
             for name, value in (headers(self._token) | more).items():
                 connection.putheader(name, value)
             connection.endheaders()
+            self._begun = time.monotonic()
         except OSError as error:
             why = self._why(error, connection.settings.connect_seconds)
             raise LeaderLostError(self._doing, why) from error
@@ -166,6 +176,9 @@ class _Restore:
         # 500 is also what a server says of a body that it cannot read.
         if not_serving(reply.status) and reply.status != 500:
             return LeaderLostError(self._doing, why)
+        if reply.status == 500:
+            # It could not read what was proven before: not the keys, which a 400 tells of.
+            return RestoreRefusedError(self._doing, why, hint=self._hint() or _UNREADABLE)
         return RestoreRefusedError(self._doing, why)
 
     def _send_early(self, content: bytes) -> None:
@@ -175,7 +188,7 @@ class _Restore:
             self._write(content)
         except OSError as error:
             self._take_an_answer(self._connection.settings.connect_seconds)
-            raise self._cut_off(self._why_not_sent(error)) from error
+            raise self._cut_off(self._why_not_sent(error), self._hint()) from error
 
     def _send_end(self, content: bytes) -> None:
         """Send the end. Raises RestoreUnknownError."""
@@ -248,8 +261,12 @@ class _Restore:
             return f"it took no byte for {self._stall_seconds:g} s"
         return self._why(error, self._stall_seconds)
 
-    def _cut_off(self, why: str) -> RestoreCutOffError:
-        return RestoreCutOffError(self._doing, f"{why} after {self._sent} bytes")
+    def _cut_off(self, why: str, hint: str | None = None) -> RestoreCutOffError:
+        return RestoreCutOffError(self._doing, f"{why} after {self._sent} bytes", hint=hint)
+
+    def _hint(self) -> str | None:
+        """What to do where it took long; None where that was not the cause."""
+        return _TOO_SLOW if time.monotonic() - self._begun >= LONG_FOR_A_SERVER else None
 
     def _unknown(self, why: str) -> RestoreUnknownError:
         return RestoreUnknownError(self._doing, f"{why}, when it had the last byte or nearly so")
