@@ -339,3 +339,15 @@ def test_without_a_receipt_a_backup_proves_itself_alone() -> None:
     restored = site.run()
     assert "no receipt" in restored.warnings[0]
     assert site.data() == "old"
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(19, False), (20, True), (400, True)])
+def test_a_source_that_is_slower_than_servers_wait_is_told_before(seconds: float, told: bool) -> None:
+    """A server reads a request for 30 s by default; where it was taken all the same, that is no matter."""
+    site = RestoreSite()
+    site.reporter.at_bytes = (1000, lambda: site.clock.pass_(seconds))
+    with site.flow() as flow:
+        proposal = flow.prove()
+        assert any("http_read_timeout" in warning for warning in proposal.warnings) == told
+        assert flow.carry_out(proposal).warnings == ()
+    site.check(data="old", submissions=1, safety=True)

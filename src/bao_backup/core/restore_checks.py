@@ -20,6 +20,8 @@ from bao_backup.core.restore_settings import Wanted
 
 SNAPSHOT_PATH = "sys/storage/raft/snapshot"
 FORCE_PATH = "sys/storage/raft/snapshot-force"
+#: Seconds; a server reads a request for 30 by default (docs/decisions/0017-how-a-restore-ends.md).
+LONG_TO_READ = 20.0
 _ENTERPRISE = "+ent"
 Capabilities = Mapping[str, frozenset[str]] | None
 
@@ -130,6 +132,14 @@ def compare_members(
 def _seal(seal: Seal) -> str:
     shares = f" with {seal.threshold} of {seal.shares} shares" if seal.shares else ""
     return f"{seal.type}{shares}"
+
+
+def slow_source(seconds: float) -> tuple[str, ...]:
+    """What a person should know of a backup that took so long to read and prove."""
+    if seconds < LONG_TO_READ:
+        return ()
+    unless = "unless the http_read_timeout of its listener is longer"
+    return (f"reading it took {seconds:.0f} s: a server that has it not within 30 s refuses it, {unless}",)
 
 
 # --- what may the login? -----------------------------------------------------------------------

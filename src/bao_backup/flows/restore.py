@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
+from msgspec.structs import replace
+
 from bao_backup.core.after_restore import Look, doubts, next_steps
 from bao_backup.core.errors import ConfigurationError, InternalError
-from bao_backup.core.restore_checks import absent_nodes
+from bao_backup.core.restore_checks import absent_nodes, slow_source
 from bao_backup.core.restore_errors import RestoreSealedError
 from bao_backup.core.restore_outcome import Proposal, Restored
 from bao_backup.core.restore_settings import RestoreSettings
@@ -122,13 +124,16 @@ class RestoreFlow:
         """
         if self._safety.has_half_a_place:
             raise ConfigurationError(self._doing, "the place of the safety backup and its store do not fit")
+        begun = self._clock.monotonic()
         backup = self._source.prove()
+        took = self._clock.monotonic() - begun
         self.key = backup.stored.key
         proposal = self._server.in_tries(
             lambda: propose(self._settings, backup, self._server, self._safety.place)
         )
         self._warn(proposal.warnings)
-        return proposal
+        # To be known before; once it is sent, the server's answer says it better.
+        return replace(proposal, warnings=(*proposal.warnings, *slow_source(took)))
 
     # --- the second half -----------------------------------------------------------------------
 
