@@ -55,7 +55,8 @@ def test_every_store_is_written_to_and_two_are_read(quick: dict[str, Any]) -> No
     """Each kind of store has its figures, and so has the server of each that has one."""
     stores = {row["what"].partition(":")[0] for row in quick["To each store"]["rows"]}
     assert stores == {
-        f"16 MiB into {name}" for name in ("MinIO (S3)", "fake-gcs-server", "Azurite (Azure)", "a folder")
+        f"16 MiB into {name}"
+        for name in ("MinIO (S3)", "fake-gcs-server (GCS)", "Azurite (Azure)", "a folder")
     }
     servers = [row for row in quick["To each store"]["rows"] if "of the server" in row["what"]]
     assert len(servers) == len(stores) - 1
