@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from bao_backup.adapters.kubernetes.api import CLUSTERS, JOBS, RESTORES
 from bao_backup.core.errors import InternalError
 from bao_backup.core.kubernetes_errors import KubernetesError
 from bao_backup.core.observed import Emit, ForgetRun, RunState
+from bao_backup.core.restore_settings import from_environment
 from bao_backup.core.restore_spec import RestorePhase, RestoreStatus
 from bao_backup.core.restoring import DiscardRun, ObservedRestore, RestoreVersions, StartRestore
 from bao_backup.core.status import OperationLock
@@ -277,6 +279,27 @@ def test_the_job_is_the_clusters_and_of_the_restore(stage: OnApiInMemory) -> Non
     assert job["metadata"]["annotations"]["openbao.org/restore-uid"] == stage.uid
     made = stage.server.asked("POST")
     assert [resource for _, resource in made] == ["serviceaccounts", "networkpolicies", "jobs"]
+
+
+def test_every_start_of_a_restore_works_with_the_same_settings(stage: OnApiInMemory) -> None:
+    """Also when its Job had to be made once more, by another manager: the executor finds what it did before."""
+    settings = []
+    for _ in range(2):
+        stage.do(stage.runtime.start(stage.uid, START))
+        job = stage.server.find(JOBS, stage.namespace, RUN)
+        assert job is not None
+        variables = {each["name"]: each["value"] for each in containers(job)[0]["env"]}
+        settings.append(from_environment(variables))
+        stage.remove_run()
+        stage.again()
+    assert settings[0] == settings[1]
+    assert settings[0].accepted == datetime.fromisoformat(there(stage)["metadata"]["creationTimestamp"])
+
+
+def containers(job: Json) -> list[Json]:
+    """Those of the Job's pod."""
+    found: list[Json] = job["spec"]["template"]["spec"]["containers"]
+    return found
 
 
 def test_a_status_is_read_as_far_as_it_can_be(stage: OnApiInMemory) -> None:

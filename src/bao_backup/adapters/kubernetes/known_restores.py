@@ -77,7 +77,9 @@ class KnownRestore(NamedTuple):
 
     def read_document(self) -> tuple[OpenBaoRestore | None, tuple[Problem, ...]]:
         """The document, or what is wrong with it."""
-        names = {"name": self.name, "namespace": self.namespace, "uid": self.uid}
+        names: dict[str, Any] = {"name": self.name, "namespace": self.namespace, "uid": self.uid}
+        if self.created != LONG_AGO:
+            names["creationTimestamp"] = self.created.isoformat()
         document = {
             "apiVersion": "openbao.org/v1alpha1",
             "kind": "OpenBaoRestore",
