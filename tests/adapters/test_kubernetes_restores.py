@@ -282,7 +282,7 @@ def test_the_job_is_the_clusters_and_of_the_restore(stage: OnApiInMemory) -> Non
 
 
 def test_every_start_of_a_restore_works_with_the_same_settings(stage: OnApiInMemory) -> None:
-    """Also when its Job had to be made once more, by another manager: the executor finds what it did before."""
+    """Also when its Job had to be made once more, by another manager: it finds what it did before."""
     settings = []
     for _ in range(2):
         stage.do(stage.runtime.start(stage.uid, START))
