@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,23 @@ def test_as_a_job(world: World, server: DevelopmentServer, tmp_path: Path) -> No
     result = decode_result((tmp_path / "result.json").read_bytes())
     assert result is not None
     assert (result.outcome, result.reason) == ("Succeeded", "ConfigurationProven")
+
+
+def test_a_signal_while_it_waits(world: World, tmp_path: Path) -> None:
+    """It ends soon, with what it found until then, and says so in its result."""
+    file = tmp_path / "result.json"
+    process = start("check", "--config", str(world.config), "--wait", "60", "--result", str(file))
+    assert process.stderr is not None
+    while "waiting for a leader" not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 7, err
+    assert out.startswith("LINE")
+    result = decode_result(file.read_bytes())
+    assert result is not None
+    assert (result.reason, result.exit_code) == ("Interrupted", 7)
+    assert world.files() == set()
 
 
 def test_a_result_of_a_failure(command: Command, world: World, tmp_path: Path) -> None:

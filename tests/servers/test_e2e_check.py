@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.adapters.scripted import ScriptedServer, reply
+from tests.harness import build
 from tests.harness.certificates import Authority
 from tests.harness.logins import create_token
-from tests.harness.minio import Minio
+from tests.harness.minio import ADMIN, Minio
 from tests.harness.s3 import Keys
 from tests.harness.vault import VaultCluster
 from tests.servers.places import BucketPlace
+from tests.servers.policy_site import paste
 from tests.servers.program import Ended, Site
 
 pytestmark = pytest.mark.servers
@@ -80,16 +86,67 @@ def test_all_is_right(world: World) -> None:
     assert lines(again)["list"]["words"] == "1 backup there"
 
 
+RULE = """<LifecycleConfiguration><Rule><ID>short</ID><Status>Enabled</Status><Filter><Prefix></Prefix>
+</Filter><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>"""
+
+
 def test_a_bucket_with_rules(world: World) -> None:
-    """Versions, a lock and a rule that comes before the retention are told, each with what to do."""
-    owner = world.place.minio.root
-    owner.make_versioned(world.place.bucket)
-    world.site.describe("checked", world.vault, world.place.target(world.site), retention={"keepDaily": 7})
-    ended = world.site.run("check", "checked", "--output", "json")
+    """Old versions, and a rule that comes before the retention, are told, each with what to do."""
+    owner, bucket = world.place.minio.root, world.place.bucket
+    owner.make_versioned(bucket)
+    digest = base64.b64encode(hashlib.md5(RULE.encode(), usedforsecurity=False).digest()).decode()
+    owner.ask("PUT", f"/{bucket}", {"lifecycle": ""}, RULE.encode(), {"content-md5": digest})
+    ended = check(world, retention={"keepDaily": 7})
     assert ended.code == 0
-    found = lines(ended)["versioning"]
-    assert (found["state"], bool(found["remedy"])) == ("Passed", True)
-    assert "stays as an old version" in found["words"]
+    versions, rule = lines(ended)["versioning"], lines(ended)["lifecycle"]
+    assert (versions["state"], rule["state"]) == ("Passed", "Passed")
+    assert "stays as an old version" in versions["words"]
+    assert "the rule short removes objects after 3 days, and backups are to be kept for 7" in rule["words"]
+    assert versions["remedy"]
+    assert rule["remedy"]
+
+
+@pytest.fixture(scope="module")
+def locking(servers_folder: Path) -> Iterator[Minio]:
+    """A MinIO of its own: what is locked cannot be removed."""
+    with Minio(servers_folder / "minio-check-locks", build.binary("minio")) as server:
+        yield server
+
+
+def test_a_target_that_locks(site: Site, vault: VaultCluster, locking: Minio) -> None:
+    """The lock is seen to be possible, and no probe is locked: every one of its versions can be deleted."""
+    locking.root.make_lockable("lockable")
+    world = World(site, vault, BucketPlace(locking, "lockable"))
+    lock = {"mode": "COMPLIANCE", "days": 30}
+    ended = check(world, target=world.place.target(site, objectLock=lock), retention={"maxCount": 3})
+    assert ended.code == 0, ended.out
+    assert "each backup is locked for 30 days" in lines(ended)["lock"]["words"]
+    assert world.place.visible() == []
+    told = locking.root.ask("GET", "/lockable", {"versions": ""}).body.decode()
+    versions = re.findall(r"<Version>.*?<Key>([^<]+)</Key>.*?<VersionId>([^<]+)</VersionId>", told, re.DOTALL)
+    assert len(versions) >= 2
+    for key, version in versions:
+        locking.root.ask("DELETE", f"/lockable/{key}", {"versionId": version})
+
+
+def test_the_printed_policies_are_enough(world: World, tmp_path: Path) -> None:
+    """Whoever has what `bao-backup policy` prints, for store and server, may check, too."""
+    keys = world.user("check-printed", ("s3:GetObject",))
+    target = world.place.target(world.site, keys=keys, pathPrefix="backups")
+    role = {"method": "approle", "mountPath": "checks", "secretRef": {"name": "login"}}
+    world.site.describe("checked", world.vault, target, auth=role, retention={"maxCount": 1})
+    printed = world.site.run("policy", "checked", "--output", "json").json
+    policy = json.dumps(printed["store"]["files"]["store-policy.json"]).encode()
+    world.place.minio.root.ask("PUT", f"{ADMIN}/add-canned-policy", {"name": "check-printed"}, policy)
+    paste(world.vault, world.site.run("policy", "checked", "server").out, tmp_path / "pasted")
+    names = ("role_id", "secret_id")
+    found = {name: (tmp_path / "pasted" / name).read_text().strip() for name in names}
+    world.site.secret("login", **found)
+    ended = world.site.run("check", "checked", "--output", "json")
+    assert ended.code == 0, ended.out
+    expected = {"versioning", "lock", "lifecycle", "uploads", "encryption"}
+    assert not_passed(ended) == dict.fromkeys(expected, "NotPermitted")
+    assert "more than a backup needs" not in lines(ended)["snapshot"]["words"]
 
 
 # --- what is wrong -----------------------------------------------------------------------------
