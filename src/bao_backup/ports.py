@@ -178,6 +178,13 @@ class Bao(Protocol):
         """
         ...
 
+    def login_is_stored(self) -> bool:
+        """Whether `login` obtained a token that the server keeps in its data, where a restore reaches it.
+
+        A configured one may be older than any backup, and a batch token is kept nowhere.
+        """
+        ...
+
     def restore(self, leader: Leader, chunks: Iterator[bytes], size: int, *, force: bool) -> None:
         """Send a snapshot of `size` bytes; its return means accepted: the server applies it afterwards.
 

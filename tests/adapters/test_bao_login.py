@@ -186,12 +186,22 @@ def test_rotation(folder: Path) -> None:
     assert [json.loads(seen.body)["jwt"] for seen in server.seen] == ["the.jwt.itself", "another.jwt"]
 
 
+def test_a_token_that_was_obtained_is_kept_by_the_server(folder: Path) -> None:
+    """From the login to the revocation."""
+    with ScriptedServer({PATHS[AuthMethod.JWT]: given()}) as server:
+        bao, leader = client(server, folder, AuthMethod.JWT)
+        assert not bao.login_is_stored()
+        bao.login(leader)
+        assert bao.login_is_stored()
+
+
 @pytest.mark.parametrize("method", [AuthMethod.TOKEN, AuthMethod.JWT])
 def test_what_is_not_revoked(method: AuthMethod, folder: Path) -> None:
     """A configured token is not ours to revoke, a batch token cannot be; both are forgotten."""
     with ScriptedServer({PATHS[AuthMethod.JWT]: given("b.batch", token_type="batch")}) as server:
         bao, leader = client(server, folder, method)
         bao.login(leader)
+        assert not bao.login_is_stored()
         bao.revoke(leader)
         assert all(seen.path != REVOKE for seen in server.seen)
         with pytest.raises(InternalError):

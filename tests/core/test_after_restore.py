@@ -79,6 +79,8 @@ EVIDENCE: dict[str, tuple[Sent, Look, Evidence]] = {
         look("ass", knows=True, index=78),
         Evidence.MAYBE,
     ),
+    "a configured token that is not known any more": (CONFIGURED, NEW, Evidence.NEW),
+    "the same, and no answer": (replace(CONFIGURED, accepted=False), NEW, Evidence.NEW),
     "a configured token, and one write": (CONFIGURED, look("ass", knows=True, index=77), Evidence.NONE),
     "a configured token, and an index that is not told": (
         CONFIGURED,

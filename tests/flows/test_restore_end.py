@@ -136,13 +136,30 @@ def test_another_cluster_id_leaves_no_doubt() -> None:
 
 
 def test_a_login_that_outlives_the_restore_leaves_it_unknown() -> None:
-    """As a batch token does: the hint says what it proves."""
+    """Whatever kept it: the hint says what it proves."""
     site = RestoreSite()
     site.cluster.forgets_tokens = False
     error = unknown(site)
     assert "batch token" in error.hint
     assert site.data() == "old"
     assert site.cluster.tokens == {}
+
+
+def test_a_batch_token_leaves_a_doubt_and_not_the_unknown() -> None:
+    """The server keeps it nowhere, and knows it afterwards as before: that is no sign of the old data."""
+    site = RestoreSite()
+    site.cluster.forgets_tokens, site.cluster.batch_tokens = False, True
+    (doubt,) = site.run().warnings
+    assert "seen from the Raft index, 100 before and 102 now alone" in doubt
+    assert (site.data(), site.cluster.submissions) == ("old", 1)
+
+
+def test_a_configured_token_of_after_the_backup_leaves_no_doubt() -> None:
+    """The server does not know it any more."""
+    site = RestoreSite()
+    restored = site.run(bao=MemoryBao(site.cluster, token=site.cluster.grant()), login=TOKEN)
+    assert restored.warnings == ()
+    assert (site.data(), site.cluster.submissions) == ("old", 1)
 
 
 def test_a_standby_that_is_sealed_afterwards_is_to_be_unsealed() -> None:

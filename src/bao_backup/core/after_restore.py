@@ -4,7 +4,8 @@ A server that takes a snapshot answers at once and applies it afterwards, silent
 fails it seals itself (docs/decisions/0017-how-a-restore-ends.md). What counts is what the nodes show:
 
 - The login of this very restore is younger than any backup, so a server that has applied the snapshot
-  does not know it. A configured token may be older, and says nothing.
+  does not know it. A configured token may be older, and a batch token is kept nowhere: that such a one
+  is known says nothing. That it is not any more says the same as of each other.
 - The cluster's id becomes the snapshot's.
 - The Raft index moves by two at least, as it also does by other writes: seen alone, it is told as a doubt.
 """
@@ -68,7 +69,7 @@ class Sent(Value, frozen=True, kw_only=True):
     leader: Leader
     #: The server said that it takes it; False where its answer was lost.
     accepted: bool
-    #: The login was obtained for this restore: no backup can know it.
+    #: The login was obtained for this restore, and is kept by the server: no backup can know it.
     fresh_login: bool
 
 
@@ -132,10 +133,11 @@ def evidence_of(sent: Sent, look: Look) -> Evidence:
     if leader.cluster_id and sent.leader.cluster_id and leader.cluster_id != sent.leader.cluster_id:
         return Evidence.NEW
     moved = _moved(before.index, look.index)
-    asked = sent.fresh_login and before.knows_login is True
+    was_known = before.knows_login is True
+    asked = sent.fresh_login and was_known
     if asked and look.knows_login is True:
         return Evidence.OLD
-    if asked and look.knows_login is False and (sent.accepted or moved):
+    if was_known and look.knows_login is False and (sent.accepted or moved):
         return Evidence.NEW
     same = look.led_by(sent.leader)
     return Evidence.MAYBE if sent.accepted and same and moved and not asked else Evidence.NONE

@@ -94,6 +94,10 @@ class RestoreLogin:
         """As of the port."""
         return self._bao.knows_login(leader)
 
+    def login_is_stored(self) -> bool:
+        """As of the port."""
+        return self._bao.login_is_stored()
+
     def restore(self, leader: Leader, chunks: Iterator[bytes], size: int, *, force: bool) -> None:
         """As of the port."""
         self._bao.restore(leader, chunks, size, force=force)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import closing
 
 from bao_backup.core.after_restore import Look, Sent
-from bao_backup.core.connection import AuthMethod
 from bao_backup.core.errors import BaoBackupError, InternalError, LeaderLostError, RestoreUnknownError
 from bao_backup.core.model import Leader
 from bao_backup.core.restore_checks import compare_versions
@@ -49,7 +48,7 @@ class Submission:
     def submit(self, proposal: Proposal) -> Sent:
         """Send it, once; what comes back says what was sent, and whether it was accepted."""
         leader, before = self._server.in_tries(lambda: self._look_before(proposal))
-        fresh = self._settings.bao.auth.method is not AuthMethod.TOKEN
+        fresh = self._server.bao.login_is_stored()
         self._stop.check()
         self._reporter.say(f"sending {proposal.location} to {leader.address}, {proposal.path}")
         accepted = self._send(leader, proposal)

@@ -132,6 +132,10 @@ class HttpBao:
         token = self._require_token(f"ask {leader.address} for the login")
         return ask_for_login(self._connection(leader), token)
 
+    def login_is_stored(self) -> bool:
+        """Whether the server keeps the token, which `login` obtained: what can be revoked is kept."""
+        return self._token is not None and self._token.revocable
+
     def restore(self, leader: Leader, chunks: Iterator[bytes], size: int, *, force: bool) -> None:
         """Send a snapshot, and return when the server has accepted it; `chunks` is closed in any case.
 

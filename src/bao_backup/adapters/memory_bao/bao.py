@@ -148,6 +148,10 @@ class MemoryBao:
         self._end(fault)
         return self._token in self.cluster.tokens
 
+    def login_is_stored(self) -> bool:
+        """Whether the login obtained a token, and no batch token."""
+        return bool(self._token) and self._token != self._configured and not self.cluster.batch_tokens
+
     def restore(self, leader: Leader, chunks: Iterator[bytes], size: int, *, force: bool) -> None:
         """Send a snapshot; it is applied some looks later."""
         try:

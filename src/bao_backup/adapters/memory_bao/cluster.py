@@ -65,6 +65,8 @@ class MemoryCluster:
         self.while_applying = NodeState.UNREACHABLE
         #: False: what was accepted is lost, as when the leader dies before it applies it.
         self.applies = True
+        #: What a login obtains is a batch token, which the server keeps nowhere.
+        self.batch_tokens = False
         #: The snapshot is of a time before the tokens that there are now.
         self.forgets_tokens = False
         #: The cluster's id in the snapshot; None for the same.
