@@ -67,3 +67,26 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
         missing.head(str(tmp_path / "none"))
     with pytest.raises(StorageError, match="is a directory"):
         list(SnapshotFile(tmp_path).get(str(tmp_path)))
+
+
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path: Path) -> None:
+    """A pipe gives its bytes once, and one without a writer would be waited for without end."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for other in (pipe, tmp_path, Path(os.devnull)):
+        with pytest.raises(StorageError, match="no plain file"):
+            SnapshotFile(other).head(str(other))
+
+
+def test_a_link_is_the_file_that_it_leads_to(path: Path, tmp_path: Path) -> None:
+    """That it leads elsewhere meanwhile is noticed."""
+    link, other = tmp_path / "link.snap", tmp_path / "other.snap"
+    link.symlink_to(path)
+    file = SnapshotFile(link)
+    stored = file.head(str(link))
+    assert b"".join(file.get(str(link), etag=stored.etag)) == BODY
+    other.write_bytes(BODY)
+    link.unlink()
+    link.symlink_to(other)
+    with pytest.raises(ObjectChangedError):
+        list(file.get(str(link), etag=stored.etag))

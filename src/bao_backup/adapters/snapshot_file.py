@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,9 +36,14 @@ class SnapshotFile:
         doing = f"look at the file {self._path}"
         self._check(doing, key)
         try:
-            return self._stored(os.stat(self._path))
+            found = os.stat(self._path)
         except OSError as error:
             raise _failed(doing, error) from error
+        if not stat.S_ISREG(found.st_mode):
+            # A pipe gives its bytes once, and one without a writer keeps who opens it, for ever.
+            why = "it is no plain file, and it is read twice"
+            raise StorageError(doing, why, hint="write the snapshot into a file first, and name that")
+        return self._stored(found)
 
     def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
         """Chunks of 1 MiB; ObjectChangedError at the first, or behind the last, when it was changed."""
