@@ -74,9 +74,9 @@ class Machine:
     def __init__(self, folder: Path, binary: Path, old: OldCluster, *, first: Machine | None = None) -> None:
         self.folder = folder
         self.work = folder / "work"
-        # A user's PATH has the server's program under the name that the page uses.
+        # The page gives it the name `bao`, which it uses everywhere.
         (folder / "bin").mkdir(parents=True)
-        (folder / "bin" / "bao").symlink_to(binary)
+        (folder / "bin" / "vault").symlink_to(binary)
         port, cluster_port = free_ports(2)
         self.address = f"https://127.0.0.1:{port}"
         minio = old.place.minio
@@ -117,7 +117,6 @@ class Machine:
 
     def copy_from(self, other: Machine, names: Sequence[str]) -> None:
         """What a person brings here from another machine."""
-        self.work.mkdir(exist_ok=True)
         for name in names:
             shutil.copy(other.work / name, self.work / name)
 
