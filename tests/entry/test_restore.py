@@ -165,6 +165,30 @@ def test_one_until_a_time(site: RestoreWorld) -> None:
     assert "1 later one" in answer.complaint
 
 
+@pytest.mark.parametrize(
+    "options", [["--cluster", "other"], ["--force"], ["--expect-sha256", "0"], ["--yes"]]
+)
+def test_an_option_that_would_not_count_in_a_job_is_refused(
+    site: RestoreWorld, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    """Nobody would be asked, and another cluster than the named one would be overwritten."""
+    for name, value in to_environment(job(site)).items():
+        monkeypatch.setenv(name, value)
+    answer = site.command("restore", *options, config=None)
+    assert (answer.code, f"RESTORE_CONFIG is set, and {options[0]} given" in answer.complaint) == (1, True)
+    assert site.data == {"x": NEW, "y": NEW}
+
+
+@pytest.mark.parametrize("option", ["--expect-sha256", "--expect-version", "--expect-cluster-id", "--before"])
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_expectation_that_is_empty_is_none(site: RestoreWorld, option: str, value: str) -> None:
+    """As a variable that is not set leaves it: what a person wants checked is not left unchecked."""
+    answer = site.command("restore", "--latest", "--yes", option, value)
+    assert (answer.code, f"{option} is empty" in answer.complaint) == (1, True)
+    assert site.command("restore", "--latest", "--yes", "--expect-sha256", "sha256:").code == 1
+    assert site.data == {"x": NEW, "y": NEW}
+
+
 def test_a_date_is_its_beginning(site: RestoreWorld) -> None:
     """A backup of that day is not before it."""
     day = Path(site.key).name[:10]
@@ -440,4 +464,5 @@ def test_a_jobs_environment_and_options_do_not_go_together(
     for name, value in to_environment(settings).items():
         monkeypatch.setenv(name, value)
     answer = site.command("restore", "--latest", "--yes")
-    assert (answer.code, "RESTORE_CONFIG is set, and --latest given" in answer.complaint) == (1, True)
+    assert (answer.code, "RESTORE_CONFIG is set, and " in answer.complaint) == (1, True)
+    assert "--latest" in answer.complaint

@@ -19,6 +19,7 @@ from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.restore_outcome import Proposal
 from bao_backup.core.restore_settings import VARIABLE, RestoreSettings, from_environment
 from bao_backup.entry.asking import ask, is_terminal
+from bao_backup.entry.command_line import check_empty, on_command_line
 from bao_backup.entry.output import output_option, print_json, say, silence, tell, write_out
 from bao_backup.entry.progress import ScopedReporter, reporter_for
 from bao_backup.entry.restoring import RestoreEnded, run_restore
@@ -47,6 +48,8 @@ Exit code 9: whether the server took the snapshot is not known; look at its data
 """
 
 _DOING = "restore a backup"
+#: What a Job's command line may have.
+_OF_JOBS = {"--result", "--output", "--verbose"}
 
 
 def _options(command: Any) -> Any:
@@ -125,7 +128,8 @@ def restore_command(verbose: object, /, *, source: Source, **given: Any) -> int:
     the server is watched until its end is known.
     """
     output, result = given["output"], given["result"]
-    order = _Job() if _is_job(given) else _by_person(source, given)
+    check_empty(_DOING, given)
+    order = _Job() if _is_job() else _by_person(source, given)
     with reporter_for() as reporter:
         ended = run_restore(
             order.load,
@@ -202,12 +206,14 @@ class _Job(_Order):
         return [ended.result.message] if ended.error is None else []
 
 
-def _is_job(given: dict[str, Any]) -> bool:
-    """Whether the environment says what to restore; ConfigurationError where the command line does, too."""
+def _is_job() -> bool:
+    """Whether the environment says what to restore; ConfigurationError where the command line does, too.
+
+    None of its options would count, and nobody would be asked.
+    """
     if not os.environ.get(VARIABLE, "").strip():
         return False
-    chosen = [f"--{name}" for name in ("key", "latest", "before", "to") if given[name]]
-    chosen += ["--from"] if given["file"] else []
+    chosen = [option for option in on_command_line().values() if option not in _OF_JOBS]
     if chosen:
         why = f"{VARIABLE} is set, and {' and '.join(chosen)} given"
         raise ConfigurationError(_DOING, why, hint=f"unset {VARIABLE}, which is for Jobs")
