@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from tests.core.restore_world import BACK, CLUSTER, MINUTE, SECOND, RestoreWorld
 from tests.core.world import World, at
 
-from bao_backup.core.observed import Run, RunState, StartRun
+from bao_backup.core.observed import ForgetRun, Observed, Run, RunState, StartRun
 from bao_backup.core.restore_spec import RestorePhase
 from bao_backup.core.status import OperationLock
+from bao_backup.core.step import step
 
 LOCK = OperationLock(operation="Restore", holder="openbaorestore/back", message="restore-back")
 
@@ -135,3 +137,11 @@ def test_a_lost_start_of_a_backup_is_not_made_up_for_beside_a_restore() -> None:
     world.round()
     assert world.started == []
     assert world.status.last_failure_reason == "RestoreInProgress"
+
+
+def test_no_end_is_forgotten_while_nobody_can_see_documents() -> None:
+    """Its document may come back without its end: it would be started again once its Job is gone."""
+    over = Run(name="restore-back", state=RunState.FINISHED)
+    seen = Observed(namespace="default", name="prod", uid="uid", restore_runs=(over,))
+    assert ForgetRun(name=over.name) not in step(seen, at("01:00")).actions
+    assert ForgetRun(name=over.name) in step(replace(seen, restores=()), at("01:00")).actions

@@ -257,8 +257,14 @@ def _not_ready(status: BackupStatus, blocked: Blocked, now: datetime) -> BackupS
 
 
 def _forget_restores(observed: Observed) -> tuple[Action, ...]:
-    """The ends of restores' runs whose documents are gone: nobody else sees them."""
-    waited_for = {restore_run_name(each.name) for each in observed.restores or ()}
+    """The ends of restores' runs whose documents are gone: nobody else sees them.
+
+    Where there are no documents of restores at all just now, as while their kind is installed anew, they
+    wait: a run that is forgotten before its end is in the document's status would be started again.
+    """
+    if observed.restores is None:
+        return ()
+    waited_for = {restore_run_name(each.name) for each in observed.restores}
     return tuple(
         ForgetRun(name=run.name)
         for run in observed.restore_runs
