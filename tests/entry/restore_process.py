@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -59,6 +60,10 @@ class RestoreProcess:
     def go_on(self) -> None:
         """Let it go on from there."""
         self._go.touch()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def wait(self, seconds: float = 60) -> int:
         """Wait for its end; its exit code, negative for a signal."""

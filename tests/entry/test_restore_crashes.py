@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,9 +96,8 @@ class Site:
         return [each.key for each in backups if each.kind == PRE_RESTORE_KIND and each.proven]
 
     def restore(self, where: str, what: str) -> RestoreProcess:
-        """A restore that something befalls; each one is another one, as by command."""
-        settings = replace(self.settings, uid=f"{time.monotonic_ns()}")
-        return RestoreProcess(self.folder, settings, where, what)
+        """A restore that something befalls."""
+        return RestoreProcess(self.folder, self.settings, where, what)
 
 
 @pytest.fixture

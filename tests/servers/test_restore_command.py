@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from tests.entry.restore_process import RestoreProcess
+from tests.harness.calls import Call, CallFault, CallFaultKind
 from tests.harness.certificates import Authority
 from tests.harness.http_proxy import FaultyProxy
 from tests.harness.logins import enable_approle
@@ -39,7 +40,7 @@ PATIENCE = {"pause": 0.2, "leader_wait": 60.0, "settle_wait": 25.0}
 class Desk:
     """A cluster with new data, a place with the backup of its old data, and the login to restore."""
 
-    def __init__(self, site: Site, cluster: VaultCluster, place: Place, **described: Any) -> None:
+    def __init__(self, site: Site, cluster: VaultCluster, place: Place, **target: Any) -> None:
         self.site, self.cluster, self.place = site, cluster, place
         cluster.policy("restore", RULES)
         role = enable_approle(cluster, ["restore"], role="restore")
@@ -47,7 +48,7 @@ class Desk:
         site.witness.secret("the root token", cluster.root_token)
         site.witness.secret("the unseal key", cluster.unseal_key)
         auth = {"method": "approle", "secretRef": {"name": "login"}}
-        site.describe("prod", cluster, place.target(site), auth=auth, **described)
+        site.describe("prod", cluster, place.target(site) | target, auth=auth)
         cluster.write_secret("x", OLD)
         if cluster.read_secret("y") is not None:
             cluster.ask("DELETE", "secret/y")
@@ -248,6 +249,25 @@ def test_ended_while_it_is_sent(desk: Desk, what: str) -> None:
     if result is not None:
         assert (result.reason, result.tries) == ("Interrupted", 1)
         assert result.safety_key
+    assert desk.settled() == "new"
+
+
+def test_told_to_end_while_the_store_hangs(own: VaultCluster, site: Site, in_bucket: BucketPlace) -> None:
+    """Within seconds, though the object stops coming in the middle; the server has what it had."""
+    own.heal()
+    with FaultyProxy(in_bucket.minio.url) as proxy:
+        desk = Desk(site, own, in_bucket, endpoint=proxy.url)
+        with desk.befallen("before:restore:1", "HOLD") as restore:
+            restore.until_held()
+            proxy.set(CallFault(CallFaultKind.STALL, Call.GET, times=None))
+            restore.go_on()
+            assert proxy.reached.wait(60)
+            restore.signal(signal.SIGTERM)
+            code = restore.wait(15)
+        proxy.release()
+    result = restore.result
+    assert result is not None
+    assert (code, result.reason) == (7, "Interrupted"), restore.said
     assert desk.settled() == "new"
 
 

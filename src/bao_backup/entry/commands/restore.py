@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from msgspec.structs import replace
 
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.restore_outcome import Proposal
@@ -245,9 +243,7 @@ class _Person(_Order):
             raise ConfigurationError(_DOING, "there is no terminal to ask on", hint=hint)
         self.settings = settings_of(self.source, self.choice)
         self._look_for_a_manager(self.settings)
-        # Each command is a restore of its own: its safety backup has another key than that of the one
-        # before, also within the same second.
-        return replace(self.settings, uid=f"{self.settings.uid}/{time.monotonic_ns()}")
+        return self.settings
 
     def _look_for_a_manager(self, settings: RestoreSettings) -> None:
         """Refuse before anything is read where it would collide with what a manager does now."""
