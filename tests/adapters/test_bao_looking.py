@@ -176,6 +176,21 @@ def test_no_index(script: Script, tmp_path: Path) -> None:
     assert (node.state, node.applied_index) == (NodeState.ACTIVE, 0)
 
 
+@pytest.mark.parametrize(
+    ("said", "leadership"),
+    [
+        ({"leader_address": "https://a:8200", "active_time": "T"}, "https://a:8200 since T"),
+        ({"leader_address": "", "active_time": "T"}, ""),
+        ({"leader_address": "https://a:8200"}, ""),
+    ],
+)
+def test_who_leads_since_when(said: dict[str, object], leadership: str, tmp_path: Path) -> None:
+    """As the node itself says it; empty where it does not say both."""
+    with ScriptedServer({HEALTH: told(health()), LEADER: told(said)}) as server:
+        (node,) = HttpBao(settings_for(server.url, folder=tmp_path)).nodes()
+    assert node.leadership == leadership
+
+
 def test_nodes_in_order(tmp_path: Path) -> None:
     """They are told in the order of the addresses; one that hangs, or is not there, is unreachable."""
     active = {HEALTH: told(health()), LEADER: told({"raft_applied_index": 7})}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +113,34 @@ EVIDENCE: dict[str, tuple[Sent, Look, Evidence]] = {
 def test_one_look_tells_whose_data_it_is(sent: Sent, seen: Look, evidence: Evidence) -> None:
     """By login, cluster id and index; by none of them, nothing."""
     assert evidence_of(sent, seen) is evidence
+
+
+def led(states: str, *leaderships: str, **more: Any) -> Look:
+    """The same, with what the nodes say of who leads since when."""
+    plain = look(states, **more)
+    nodes = zip(plain.nodes, leaderships, strict=False)
+    return replace(plain, nodes=tuple(replace(node, leadership=each) for node, each in nodes))
+
+
+def test_a_leader_of_two_addresses_is_one() -> None:
+    """As of a name that has an IPv4 and an IPv6 address; two that lead are two."""
+    one = led("aa", "a since 1", "a since 1")
+    assert one.leader is not None
+    assert one.leader.address == A
+    assert one.led_by(Leader(address=A))
+    assert one.led_by(Leader(address=B))
+    assert not one.led_by(Leader(address=C))
+    for other in (led("aa", "a since 1", "a since 2"), led("aa", "", ""), led("aa", "a since 1", "")):
+        assert other.leader is None
+        assert not other.led_by(Leader(address=A))
+
+
+def test_a_leader_that_began_anew_is_not_told_by_its_index() -> None:
+    """It was killed before it applied the snapshot, and its own start has moved the index."""
+    sent = replace(CONFIGURED, before=led("a", "a since 1", knows=True))
+    assert evidence_of(sent, led("a", "a since 1", knows=True, index=90)) is Evidence.MAYBE
+    assert evidence_of(sent, led("a", "a since 2", knows=True, index=90)) is Evidence.NONE
+    assert evidence_of(sent, led("a", "", knows=True, index=90)) is Evidence.MAYBE
 
 
 BY_INDEX = look("ass", knows=True, index=82)

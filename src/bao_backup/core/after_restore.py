@@ -39,9 +39,23 @@ class Look(Value, frozen=True, kw_only=True):
 
     @property
     def leader(self) -> Leader | None:
-        """The one active node; None where there is none, or where two say that they are."""
-        active = [node.leader for node in self.nodes if node.state is NodeState.ACTIVE and node.leader]
-        return active[0] if len(active) == 1 else None
+        """The one active node; None where there is none, or where two say that they are.
+
+        One that is reached by two addresses, as by IPv4 and IPv6, is one.
+        """
+        active = self._active
+        same = len({node.leadership for node in active}) == 1 and active[0].leadership
+        return active[0].leader if len(active) == 1 or same else None
+
+    @property
+    def _active(self) -> tuple[Node, ...]:
+        """All that say that they lead."""
+        return tuple(node for node in self.nodes if node.state is NodeState.ACTIVE and node.leader)
+
+    @property
+    def leadership(self) -> str:
+        """Who leads since when; empty where it is not known."""
+        return self._active[0].leadership if self.leader is not None else ""
 
     @property
     def index(self) -> int:
@@ -52,8 +66,9 @@ class Look(Value, frozen=True, kw_only=True):
 
     def led_by(self, leader: Leader) -> bool:
         """Whether this very node is the one that leads; a Service's name stands for several."""
-        now = self.leader
-        return now is not None and (now.address, now.ip) == (leader.address, leader.ip)
+        if self.leader is None:
+            return False
+        return any((node.address, node.ip) == (leader.address, leader.ip) for node in self._active)
 
     def state_of(self, address: str, ip: str) -> NodeState:
         """What this node is; UNREACHABLE where nobody asked it."""
@@ -139,8 +154,13 @@ def evidence_of(sent: Sent, look: Look) -> Evidence:
         return Evidence.OLD
     if was_known and look.knows_login is False and (sent.accepted or moved):
         return Evidence.NEW
-    same = look.led_by(sent.leader)
+    same = look.led_by(sent.leader) and not _leads_anew(before, look)
     return Evidence.MAYBE if sent.accepted and same and moved and not asked else Evidence.NONE
+
+
+def _leads_anew(before: Look, now: Look) -> bool:
+    """Whether the leader began anew since, perhaps with what was there before: a restore does not do that."""
+    return bool(before.leadership and now.leadership) and before.leadership != now.leadership
 
 
 def _moved(before: int, now: int) -> bool:

@@ -236,3 +236,5 @@ class Node(Value, frozen=True, kw_only=True):
     leader: Leader | None = None
     #: The Raft index that it has applied; 0 where it does not say.
     applied_index: int = 0
+    #: Who it says leads, by that one's own address, and since when: to be compared. Empty where it does not.
+    leadership: str = ""

@@ -48,6 +48,7 @@ class _Answer:
     leader: Leader | None = None
     #: From `sys/leader`, where that was asked as well.
     applied_index: int = 0
+    leadership: str = ""
     #: It spoke HTTP with us, whatever it said.
     answered: bool = False
     #: Its certificate does not verify.
@@ -99,6 +100,7 @@ def find_nodes(
             said=answer.said,
             leader=answer.leader,
             applied_index=answer.applied_index,
+            leadership=answer.leadership,
         )
         for answer in answers
     )
@@ -159,18 +161,26 @@ def _ask(place: Place, settings: BaoSettings, context: ssl.SSLContext, reports: 
 def _ask_with_index(place: Place, settings: BaoSettings, context: ssl.SSLContext, reports: _Reports) -> None:
     answer = _ask_health(place, settings, context)
     if answer.state in (NodeState.ACTIVE, NodeState.STANDBY):
-        answer = replace(answer, applied_index=_ask_index(place, settings, context))
+        index, leadership = _ask_index(place, settings, context)
+        answer = replace(answer, applied_index=index, leadership=leadership)
     reports.put(answer)
 
 
-def _ask_index(place: Place, settings: BaoSettings, context: ssl.SSLContext) -> int:
-    """The Raft index that a node has applied; 0 where it does not say."""
+def _ask_index(place: Place, settings: BaoSettings, context: ssl.SSLContext) -> tuple[int, str]:
+    """The Raft index that a node has applied, and who leads since when; 0 and "" where it does not say.
+
+    https://openbao.org/api-docs/system/leader/
+    """
     try:
         reply = call(Connection(place, settings, context), "GET", "/v1/sys/leader")
     except (OSError, http.client.HTTPException, ServerUntrustedError):
-        return 0
-    index = reply.decode().get("raft_applied_index") if reply.status == 200 else 0
-    return index if isinstance(index, int) else 0
+        return 0, ""
+    said = reply.decode() if reply.status == 200 else {}
+    index, address, since = (
+        said.get(name) for name in ("raft_applied_index", "leader_address", "active_time")
+    )
+    leadership = f"{address} since {since}" if address and since else ""
+    return index if isinstance(index, int) else 0, leadership
 
 
 def _ask_health(place: Place, settings: BaoSettings, context: ssl.SSLContext) -> _Answer:
