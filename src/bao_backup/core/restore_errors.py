@@ -55,7 +55,11 @@ class RestoreSealedError(RestoreError):
     """The server took the snapshot, and is sealed now."""
 
     reason = "RestoreSealed"
-    default_hint = "unseal every node with the unseal keys of the time of the backup; do not submit again"
+    # Vault goes on counting key shares as before until it is started anew (decision 17).
+    default_hint = (
+        "start every server again, then unseal it with the unseal keys of the time of the backup; "
+        "do not submit again"
+    )
 
 
 class BackupUnexpectedError(VerificationError):
