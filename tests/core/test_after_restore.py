@@ -244,11 +244,15 @@ def test_a_doubt_is_told_where_the_index_alone_speaks() -> None:
 def test_errors_say_what_was_seen_and_what_to_do() -> None:
     """With the keys of which time; and that nothing is to be submitted again."""
     sealed = look("xxx")
-    error = sealed_error("restore", judge(ACCEPTED, [sealed] * 3), sealed)
+    error = sealed_error("restore", ACCEPTED, judge(ACCEPTED, [sealed] * 3), sealed)
     assert f"{A}: sealed" in error.why
     assert "unseal keys of the time of the backup" in error.hint
     other = look("xas")
-    assert f"look at the data at {B}" in sealed_error("restore", judge(ACCEPTED, [other] * 3), other).hint
+    judgement = judge(ACCEPTED, [other] * 3)
+    assert f"look at the data at {B}" in sealed_error("restore", ACCEPTED, judgement, other).hint
+    killed = sealed_error("restore", LOST, judge(LOST, [sealed] * 3), sealed)
+    assert "the server's answer was lost" in killed.why
+    assert "or, where these are not taken, with those of before" in killed.hint
     unknown = unknown_error("restore", LOST, judge(LOST, [OLD]), "after 600 s of looking at it")
     assert "the server's answer was lost, and after 600 s" in unknown.why
     assert "still knows the login" in unknown.why

@@ -202,6 +202,10 @@ _LOOK = (
     "look at the server's data before doing anything else: where it knows a login of after the backup, other "
     "than a batch token, it has what was there before; do not submit again without having looked"
 )
+_EITHER_KEYS = (
+    "unseal every node with the unseal keys of the time of the backup, or, where these are not taken, with "
+    "those of before, and look at the data: it may be what was there before; do not submit again"
+)
 _GONE = (
     "logins and leases since the time of the backup are gone: log in anew, and end what dynamic secrets "
     "gave out since then where it was given out"
@@ -225,11 +229,16 @@ def doubts(sent: Sent, look: Look) -> tuple[str, ...]:
     )
 
 
-def sealed_error(doing: str, judgement: Judgement, look: Look) -> RestoreSealedError:
-    """The end that needs unsealing."""
+def sealed_error(doing: str, sent: Sent, judgement: Judgement, look: Look) -> RestoreSealedError:
+    """The end that needs unsealing.
+
+    Whose answer was lost may have been killed before it took anything, and be sealed since its new start.
+    """
     leader = look.leader
-    if leader is None:
+    if leader is None and sent.accepted:
         return RestoreSealedError(doing, judgement.why)
+    if leader is None:
+        return RestoreSealedError(doing, f"the server's answer was lost; {judgement.why}", hint=_EITHER_KEYS)
     hint = (
         f"unseal what is sealed with the unseal keys of the time of the backup, and look at the data "
         f"at {leader.address}: it may be what was there before; do not submit again"

@@ -53,7 +53,7 @@ class RestoreWatch:
             if judgement.verdict is Verdict.DONE:
                 return looks[-1]
             if judgement.verdict is Verdict.SEALED:
-                raise sealed_error(doing, judgement, looks[-1])
+                raise sealed_error(doing, sent, judgement, looks[-1])
             if judgement.why != told:
                 self._reporter.say(f"waiting for the server: {judgement.why}")
                 told = judgement.why
