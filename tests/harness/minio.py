@@ -68,24 +68,29 @@ class Minio:
         openid: OpenId | None = None,
         address: str = "127.0.0.1",
         kms_key: str = "",
+        domain: str = "",
+        region: str = "",
     ) -> None:
         """`authority` makes it speak TLS with a certificate of that authority, which it trusts, too.
 
         With `kms_key` it encrypts, with a key of this name and of its own.
 
-        It listens on `address` only: a Kubernetes node's, to be reached from pods.
+        It listens on `address` only: a Kubernetes node's, to be reached from pods. With `domain` it is
+        also known by that name, with buckets as parts of it; in another `region` it refuses whoever signs
+        for the usual one.
         """
         self.folder = folder
         self.ca_file = authority.ca_file if authority else None
-        self.region = REGION
+        self.region = region or REGION
         self.openid = openid
         self._context = authority.client_context() if authority else None
         self.port = free_ports(1)[0]
         self.url = f"{'https' if authority else 'http'}://{address}:{self.port}"
-        self.root = S3(self.url, ROOT, self._context)
+        self.root = S3(self.url, ROOT, self._context, self.region)
         certificates = folder / "certificates"
         if authority:
-            _place(authority, certificates, (*LOOPBACK, address))
+            names = (domain, f"*.{domain}") if domain else ()
+            _place(authority, certificates, (*LOOPBACK, address, *names))
         if openid and openid.ca_file:
             (certificates / "CAs").mkdir(parents=True, exist_ok=True)
             (certificates / "CAs" / "issuer.crt").write_bytes(openid.ca_file.read_bytes())
@@ -101,6 +106,8 @@ class Minio:
                 "MINIO_ROOT_PASSWORD": ROOT.secret_key,
                 "MINIO_BROWSER": "off",
                 "HOME": str(folder),
+                **({"MINIO_SITE_REGION": region} if region else {}),
+                **({"MINIO_DOMAIN": domain} if domain else {}),
                 **(openid.variables if openid else {}),
                 **(
                     {"MINIO_KMS_SECRET_KEY": f"{kms_key}:{base64.b64encode(bytes(32)).decode()}"}

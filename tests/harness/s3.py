@@ -42,10 +42,13 @@ class Upload:
 class S3:
     """An S3 service as one user sees it, with path-style addresses."""
 
-    def __init__(self, url: str, keys: Keys, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, url: str, keys: Keys, context: ssl.SSLContext | None = None, region: str = REGION
+    ) -> None:
         self.url = url
         self.keys = keys
         self.context = context
+        self.region = region
 
     def request(
         self,
@@ -61,7 +64,7 @@ class S3:
             f"{_escape(name)}={_escape(value)}" for name, value in sorted((query or {}).items())
         )
         host = urlsplit(self.url).netloc
-        signed = signature(self.keys, method, host, target, arguments, body, headers)
+        signed = signature(self.keys, method, host, target, arguments, body, headers, region=self.region)
         url = self.url + target + (f"?{arguments}" if arguments else "")
         return client.request(method, url, body=body, headers=signed, context=self.context)
 
@@ -160,6 +163,8 @@ def signature(
     query: str,
     body: bytes,
     more: Mapping[str, str] | None = None,
+    *,
+    region: str = REGION,
 ) -> dict[str, str]:
     """The headers that sign a request; `path` and `query` are escaped, the query's names sorted."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -175,7 +180,7 @@ def signature(
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     canonical = "\n".join((method, path, query, lines, names, headers["x-amz-content-sha256"]))
-    scope = f"{moment[:8]}/{REGION}/s3/aws4_request"
+    scope = f"{moment[:8]}/{region}/s3/aws4_request"
     digest = hashlib.sha256(canonical.encode()).hexdigest()
     key = f"AWS4{keys.secret_key}".encode()
     for part in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{digest}"):
