@@ -315,11 +315,17 @@ class LocalRuntime:
         return None if is_left(self._folder, row.uid, row.lock) else row.lock
 
     def _given_back(self) -> set[str]:
-        """The clusters whose lock a restore by command held at the last poll, or left, and holds no more."""
+        """The clusters whose lock a restore by command held at the last poll, or left, and holds no more.
+
+        What was left is given back here: to who decides it looks as if it never was there.
+        """
         rows = [self._row(uid) for uid in self.clusters.locked()]
-        before, of_restores = self._restored, [row for row in rows if restore_holding(row.lock)]
-        self._restored = {row.uid for row in of_restores if self._lock_in_force(row) is not None}
-        return (before | {row.uid for row in of_restores}) - self._restored
+        before, restored = self._restored, {row.uid for row in rows if restore_holding(row.lock)}
+        left = [row for row in rows if is_left(self._folder, row.uid, row.lock)]
+        for row in left:
+            self.clusters.save(row.uid, row.version, row.status, None)
+        self._restored = restored - {row.uid for row in left}
+        return (before | restored) - self._restored
 
     def _let_go(self) -> None:
         for uid in self.clusters.leaving():
