@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import msgspec
 import obstore
@@ -29,6 +32,8 @@ from bao_backup.core.errors import (
     StorageUnreachableError,
 )
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageRegionError
+from bao_backup.ports import Store
 
 TRANSLATOR = Translator("s3://bucket", ("SECRET-KEY-ID", "s3cr3t"))
 SETTINGS = StoreSettings(provider="s3", bucket="bucket", endpoint="https://127.0.0.1:9", max_retries=0)
@@ -254,3 +259,75 @@ def test_a_sweep_follows_no_redirect() -> None:
             store.sweep("backups")
         assert [seen.path for seen in server.seen] == [asked]
         assert elsewhere.seen == []
+
+
+LIBRARYS: dict[str, Callable[[Store], object]] = {
+    "head": lambda store: store.head("folder/key"),
+    "get": lambda store: b"".join(store.get("folder/key")),
+    "list": lambda store: list(store.list("folder")),
+    "create": lambda store: store.create("folder/key", b"body"),
+    "put": lambda store: store.put("folder/key", iter([b"body"])),
+    "put in parts": lambda store: store.put("folder/key", iter([bytes(6 * 1024 * 1024)] * 2)),
+}
+
+
+def of_kind(provider: str, url: str) -> Store:
+    """A store of this kind at a server, with something beside its signatures that is worth stealing."""
+    if provider == "azure":
+        settings = StoreSettings(provider=provider, account="acme", bucket="bucket", endpoint=f"{url}/acme")
+        return open_store(msgspec.structs.replace(settings, max_retries=0), {"sasToken": "sv=1&sig=c2lnbmF0"})
+    settings = msgspec.structs.replace(SETTINGS, endpoint=url, part_size=5 * 1024 * 1024)
+    return open_store(settings, {**KEYS, "sessionToken": "session-token"})
+
+
+@pytest.mark.parametrize("act", LIBRARYS)
+@pytest.mark.parametrize("provider", ["s3", "azure"])
+def test_the_library_reaches_no_other_host(provider: str, act: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would follow a redirect, and send session tokens and, as `referer`, signatures of URLs there."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with redirecting_to("127.0.0.2") as (url, elsewhere):
+        with pytest.raises(StorageRegionError) as raised:
+            LIBRARYS[act](of_kind(provider, url))
+        assert elsewhere == []
+    assert raised.value.message.count("\n") == 0
+
+
+@contextmanager
+def redirecting_to(host: str) -> Iterator[tuple[str, list[str]]]:
+    """A server that redirects whatever is asked to one at `host`; its URL, and what that one has seen."""
+    seen: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            seen.append(self.rfile.readline().decode())
+            self.close_connection = True
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def __getattr__(self, name: str) -> Callable[[], None]:
+            if not name.startswith("do_"):
+                raise AttributeError(name)
+            return self.answer
+
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(307)
+            self.send_header("location", f"http://{host}:{elsewhere.server_port}{self.path}")
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with (
+        ThreadingHTTPServer((host, 0), Elsewhere) as elsewhere,
+        ThreadingHTTPServer(("127.0.0.1", 0), Redirecting) as server,
+    ):
+        for each in (elsewhere, server):
+            threading.Thread(target=each.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", seen
+        finally:
+            for each in (elsewhere, server):
+                each.shutdown()

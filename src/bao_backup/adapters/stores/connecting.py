@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies_environment
 
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.storage import StoreSettings
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 ENDPOINT = "spec.backup.target.endpoint"
 #: A port on which nothing listens: the machine's own identity is never asked for behind our back.
 NOBODY = "http://127.0.0.1:9"
+#: Another such port: where redirects end that name another host.
+NOWHERE = "http://127.0.0.1:1"
 
 
 def split_endpoint(endpoint: str, name: str = ENDPOINT) -> SplitResult:
@@ -68,7 +71,22 @@ def client_options(settings: StoreSettings, endpoint: str, authorities: str) -> 
         excluded = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
         if excluded:
             client["proxy_excludes"] = excluded
+    elif host := _the_only_host(endpoint):
+        client["proxy_url"], client["proxy_excludes"] = NOWHERE, host
     return client
+
+
+def _the_only_host(endpoint: str) -> str:
+    """The host of it; empty where the environment's proxies say how others are reached.
+
+    The library follows redirects, and cannot be told not to: it would send session tokens, and in the header
+    `referer` signatures of URLs, to whatever host the answer names. So whoever is not the store (or
+    below it: buckets are) is looked for behind a proxy that is not there.
+    """
+    if getproxies_environment().keys() - {"no"}:
+        return ""
+    host = urlsplit(endpoint).hostname or ""
+    return "" if host.endswith(".") else host  # the library does not exclude such a name
 
 
 def retry_options(settings: StoreSettings) -> RetryConfig:

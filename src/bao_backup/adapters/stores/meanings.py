@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from obstore import exceptions
 
+from bao_backup.adapters.stores.connecting import NOWHERE
 from bao_backup.core import errors, storage_errors
 from bao_backup.core.errors import StorageError
 
@@ -117,6 +118,15 @@ BY_WORDS: tuple[tuple[str, Meaning], ...] = (
         Meaning(errors.StorageUntrustedError, "its certificate has expired", _CERTIFICATE),
     ),
     ("InvalidCertificate(", _UNTRUSTED),
+    # The proxy that is not there: see `connecting`.
+    (
+        NOWHERE.removeprefix("http://") + ",",
+        Meaning(
+            storage_errors.StorageRegionError,
+            "the store sends to another host, and no redirect is followed",
+            "give the host that the store is really at as spec.backup.target.endpoint",
+        ),
+    ),
     # A redirect without a place, as Amazon's S3 sends: the library keeps neither status nor body.
     ("BareRedirect", ELSEWHERE),
     ("InvalidContentType", Meaning(errors.StorageUnreachableError, "it does not speak TLS at this port")),

@@ -58,7 +58,9 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
         store = S3Store(
             settings.bucket,
             config=_config(settings, region),
-            client_options=client_options(settings, settings.endpoint, authorities),
+            client_options=client_options(
+                settings, settings.endpoint or f"https://{amazon_domain(region)}", authorities
+            ),
             retry_config=retry_options(settings),
             # Given this way, no variable of the environment gets mixed in, AWS_SESSION_TOKEN for one.
             credential_provider=keys,
