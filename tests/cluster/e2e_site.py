@@ -34,7 +34,7 @@ RIGHTS = [
 #: Keys of Secrets that are no secrets.
 _PUBLIC = {"ca.crt", "caCert", "role_id", "username"}
 #: All kinds that hold what somebody wrote of a run; Secrets hold them by right.
-_SHOWN = "openbaoclusters,jobs,pods,events,serviceaccounts,networkpolicies,leases,configmaps"
+_SHOWN = "openbaoclusters,openbaorestores,jobs,pods,events,serviceaccounts,networkpolicies,leases,configmaps"
 
 
 class NodeSite:

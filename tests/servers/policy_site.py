@@ -36,21 +36,7 @@ class Printed:
 
     def paste(self, script: str, folder: Path) -> None:
         """Run the script in a shell, in this folder, where `bao` is the server's own command line."""
-        tools = folder / "tools"
-        tools.mkdir(parents=True)
-        (tools / "bao").symlink_to(self.vault.binary)
-        given = {"ADDR": self.vault.leader().url, "TOKEN": self.vault.root_token}
-        given["CACERT"] = str(self.vault.ca_file)
-        variables = {f"{tool}_{name}": value for tool in ("VAULT", "BAO") for name, value in given.items()}
-        done = subprocess.run(
-            ["sh", "-e", "-u", "-c", script],
-            cwd=folder,
-            env=variables | {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(folder)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        paste(self.vault, script, folder)
 
     def give(self, folder: Path, *names: str) -> None:
         """Make the files that the script has written the run's Secret; nobody else may read them."""
@@ -70,3 +56,21 @@ def by_secret(method: str, mount: str) -> dict[str, Any]:
 def tokens(cluster: VaultCluster) -> set[str]:
     """The tokens that the server knows, by their accessors."""
     return set(cluster.ask("LIST", "auth/token/accessors")["data"]["keys"])
+
+
+def paste(cluster: VaultCluster, script: str, folder: Path) -> None:
+    """Run a script in a shell as root, in this folder, where `bao` is the server's own command line."""
+    tools = folder / "tools"
+    tools.mkdir(parents=True)
+    (tools / "bao").symlink_to(cluster.binary)
+    given = {"ADDR": cluster.leader().url, "TOKEN": cluster.root_token, "CACERT": str(cluster.ca_file)}
+    variables = {f"{tool}_{name}": value for tool in ("VAULT", "BAO") for name, value in given.items()}
+    done = subprocess.run(
+        ["sh", "-e", "-u", "-c", script],
+        cwd=folder,
+        env=variables | {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
