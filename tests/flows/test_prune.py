@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 from tests.flows.site import EARLIER, KEY, PREFIX, Site
 
 from bao_backup.adapters.memory_store import Fault, FaultyStore, Method
@@ -16,7 +17,7 @@ from bao_backup.core.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from bao_backup.core.model import RetentionOutcome
+from bao_backup.core.model import RetentionOutcome, Stored
 from bao_backup.core.naming import receipt_key
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.flows import prune
@@ -206,6 +207,52 @@ def test_a_run_that_must_end_leaves_the_rest_for_the_next_time() -> None:
     assert outcome.dropped == (EARLIER, KEY)
     assert outcome.failed == tuple(f"{key}: ended by SIGTERM" for key in KEYS[:3])
     assert site.proven() == set(KEYS)
+
+
+def test_a_run_that_must_end_while_receipts_are_read_deletes_nothing_more() -> None:
+    """A batch of hundreds, at a store that hangs, is not waited for."""
+    site = crowded()
+
+    class Asking(FaultyStore):
+        def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+            site.stop.ask("ended by SIGTERM")
+            return super().get(key, etag=etag)
+
+    store = Asking(site.store)
+    plan = prune.plan(site.store, PREFIX, NEWEST_ONLY, site.clock.now())
+    outcome = prune.carry_out(store, plan, site.stop)
+    assert outcome.dropped == ()
+    assert {failed.partition(": ")[2] for failed in outcome.failed} == {"ended by SIGTERM"}
+    assert len(site.proven()) == 6
+    assert [method for method, _ in store.calls if method != "get"] == []
+    assert len(store.calls) <= prune.AT_ONCE
+
+
+def test_a_run_that_must_end_waits_for_one_receipt_that_cannot_be_written_back() -> None:
+    """Not for hundreds, each of which is tried for minutes at a store that does not answer."""
+    site = crowded()
+    tried: list[str] = []
+
+    class Away(FaultyStore):
+        def delete_many(self, keys: Sequence[str]) -> Mapping[str, StorageError]:
+            site.stop.ask("ended by SIGTERM")
+            return {key: StorageUnavailableError("delete", "no answer") for key in keys}
+
+        def head(self, key: str) -> Stored:
+            tried.append(key)
+            raise StorageUnavailableError("look at", "no answer")
+
+    plan = prune.plan(site.store, PREFIX, NEWEST_ONLY, site.clock.now())
+    one = plan.dropped[0]
+    keys = [f"{PREFIX}/2026-11-22T01-00-00Z-{number:08x}.snap" for number in range(50)]
+    many = tuple(replace(one, backup=replace(one.backup, key=key)) for key in keys)
+    outcome = prune.carry_out(Away(site.store), replace(plan, decisions=many), site.stop)
+    assert len(outcome.failed) == 50
+    assert 1 <= len(tried) <= prune.AT_ONCE
+    assert all(
+        failed.endswith("nor could its receipt be written back: no answer") for failed in outcome.failed
+    )
+    assert len(site.proven()) == 6
 
 
 def test_foreign_objects_are_never_touched() -> None:

@@ -57,7 +57,8 @@ def carry_out(
 
     The receipts go first: a crash in between leaves unproven bodies, never a receipt that promises a
     body which is gone. Where the store refuses a body, its receipt is written back, so that the next
-    plan drops the backup again.
+    plan drops the backup again. A request to end is answered before any deletion of a batch; what is begun
+    is ended, but for receipts of which the store takes none back.
     """
     dropped: list[str] = []
     failed: list[str] = []
@@ -65,11 +66,11 @@ def carry_out(
     wanted = [decision.backup for decision in plan_.dropped]
     for start in range(0, len(wanted), batch):
         backups = wanted[start : start + batch]
-        ending = stop.error() if stop is not None else None
+        ending = _ending(stop)
         if ending is not None:
             left = _Left({backup.key: ending for backup in backups})
         else:
-            left = _drop(store, backups, plan_.made)
+            left = _drop(store, backups, plan_.made, stop)
         for backup in backups:
             error = left.errors.get(backup.key)
             if backup.key in left.locked:
@@ -85,26 +86,30 @@ def carry_out(
     )
 
 
-def _drop(store: Store, backups: Sequence[Backup], now: datetime | None) -> _Left:
+def _drop(store: Store, backups: Sequence[Backup], now: datetime | None, stop: Stop | None) -> _Left:
     """Delete the backups; why those are still there that are."""
-    receipts, unread = _read_receipts(store, [backup.key for backup in backups if backup.proven])
+    receipts, unread = _read_receipts(store, [backup.key for backup in backups if backup.proven], stop)
+    if (ending := _ending(stop)) is not None:
+        return _Left({backup.key: ending for backup in backups})
     locked = _still_locked(store, receipts, now)
     keys = [backup.key for backup in backups if backup.key not in unread and backup.key not in locked]
     kept = store.delete_many([receipt_key(key) for key in keys])
     refused = {key: kept[receipt_key(key)] for key in keys if receipt_key(key) in kept}
     refused |= _delete_bodies(store, [key for key in keys if key not in refused])
-    restored = _at_once(lambda key: _restore(store, key, receipts.get(key), refused[key]), list(refused))
-    refusals = {key: error for key, error in restored.items() if error is not None}
-    return _Left(unread | refusals, locked)
+    return _Left(unread | _restore_all(store, receipts, refused, stop), locked)
+
+
+def _ending(stop: Stop | None) -> BaoBackupError | None:
+    return None if stop is None else stop.error()
 
 
 def _read_receipts(
-    store: Store, keys: Sequence[str]
-) -> tuple[dict[str, bytes | None], dict[str, StorageError]]:
+    store: Store, keys: Sequence[str], stop: Stop | None
+) -> tuple[dict[str, bytes | None], dict[str, BaoBackupError]]:
     """Their bytes, None where somebody else has just deleted one; and why one cannot be read."""
-    read = _at_once(lambda key: _read_receipt(store, key), keys)
-    bodies = {key: body for key, body in read.items() if not isinstance(body, StorageError)}
-    return bodies, {key: error for key, error in read.items() if isinstance(error, StorageError)}
+    read = _at_once(lambda key: _ending(stop) or _read_receipt(store, key), keys)
+    bodies = {key: body for key, body in read.items() if not isinstance(body, BaoBackupError)}
+    return bodies, {key: error for key, error in read.items() if isinstance(error, BaoBackupError)}
 
 
 def _still_locked(
@@ -149,18 +154,45 @@ def _at_once(act: Callable[[str], T], keys: Sequence[str]) -> dict[str, T]:
         return dict(zip(keys, pool.map(act, keys), strict=True))
 
 
-def _restore(store: Store, key: str, receipt: bytes | None, error: StorageError) -> StorageError | None:
-    """Back to what was before the deletion failed; nothing is wrong when only its answer was lost."""
+def _restore_all(
+    store: Store,
+    receipts: Mapping[str, bytes | None],
+    refused: Mapping[str, StorageError],
+    stop: Stop | None,
+) -> dict[str, BaoBackupError]:
+    """Back to what was before the deletions failed; why each is still there that is.
+
+    Each that fails may take minutes where the store does not answer: when the run must end, one is enough.
+    """
+    failures: list[StorageError] = []
+
+    def restore(key: str) -> StorageError | None:
+        if failures and _ending(stop) is not None:
+            return _not_written_back(refused[key], failures[0])
+        try:
+            return refused[key] if _restore(store, key, receipts.get(key)) else None
+        except StorageError as second:
+            failures.append(second)
+            return _not_written_back(refused[key], second)
+
+    restored = _at_once(restore, list(refused))
+    return {key: error for key, error in restored.items() if error is not None}
+
+
+def _restore(store: Store, key: str, receipt: bytes | None) -> bool:
+    """Whether it is still there: nothing is wrong when only the answer to its deletion was lost."""
     try:
         store.head(key)
         if receipt is not None:
             store.create(receipt_key(key), receipt)
     except ObjectNotFoundError:
-        return None
+        return False
     except ObjectExistsError:
-        return error  # it was never deleted
-    except StorageError as second:
-        why = f"{error.why}; nor could its receipt be written back: {second.why}"
-        hint = "bao-backup verify writes it anew; without it, retention leaves the backup to its age"
-        return type(error)(error.doing, why, hint=hint, details=error.details)
-    return error
+        return True  # it was never deleted
+    return True
+
+
+def _not_written_back(error: StorageError, second: StorageError) -> StorageError:
+    why = f"{error.why}; nor could its receipt be written back: {second.why}"
+    hint = "bao-backup verify writes it anew; without it, retention leaves the backup to its age"
+    return type(error)(error.doing, why, hint=hint, details=error.details)
