@@ -126,10 +126,11 @@ class Service:
 class InstanceMetadata(Service):
     """The metadata service of EC2 in its second version: nothing without a token that was PUT before."""
 
-    def __init__(self, issue: Issue, role: str = ROLE) -> None:
+    def __init__(self, issue: Issue, role: str = ROLE, region: str = "eu-north-1") -> None:
         super().__init__()
         self._issue = issue
         self._role = role
+        self._region = region
         self._tokens: set[str] = set()
 
     def answer(self, asked: Asked) -> Said:
@@ -142,10 +143,15 @@ class InstanceMetadata(Service):
             return Said(200, token)
         if asked.method != "GET" or asked.headers.get("x-aws-ec2-metadata-token") not in self._tokens:
             return Said(401)
+        return self._data(asked.path)
+
+    def _data(self, path: str) -> Said:
         folder = "/latest/meta-data/iam/security-credentials/"
-        if asked.path == folder:
+        if path == "/latest/meta-data/placement/region":
+            return Said(200, self._region)
+        if path == folder:
             return Said(200, self._role) if self._role else Said(404)
-        if asked.path == folder + self._role and self._role:
+        if path == folder + self._role and self._role:
             return Said(200, json.dumps({"Code": "Success", "Type": "AWS-HMAC", **_fields(self._issue())}))
         return Said(404)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from bao_backup.adapters.stores.connecting import split_endpoint
+from bao_backup.adapters.stores.gcs_subject import Source, Subject, choose_subject
 from bao_backup.adapters.stores.signed_token import PrivateKey, read_key
 from bao_backup.core.errors import ConfigurationError
 
@@ -31,12 +32,12 @@ class ServiceAccount(NamedTuple):
 
 
 class ExternalAccount(NamedTuple):
-    """Somebody whom Google trusts by another's token, which is in a file and read anew each time."""
+    """Somebody whom Google trusts by another's token, which is got anew each time."""
 
     token_url: str
     audience: str
     token_type: str
-    token_file: str
+    subject: Subject
     #: The service account that is taken on then; empty: none.
     impersonation_url: str
 
@@ -50,15 +51,6 @@ class Machine(NamedTuple):
 Identity = ServiceAccount | ExternalAccount | Machine
 
 
-class _Format(msgspec.Struct):
-    type: str = "text"
-
-
-class _Source(msgspec.Struct):
-    file: str = ""
-    format: _Format = msgspec.field(default_factory=_Format)
-
-
 class _Credentials(msgspec.Struct):
     """The file that Google gives: the fields of a service account's key, and of an external account."""
 
@@ -69,7 +61,7 @@ class _Credentials(msgspec.Struct):
     token_url: str = ""
     audience: str = ""
     subject_token_type: str = ""
-    credential_source: _Source = msgspec.field(default_factory=_Source)
+    credential_source: Source = msgspec.field(default_factory=Source)
     service_account_impersonation_url: str = ""
 
 
@@ -78,7 +70,7 @@ def choose_identity(credentials: Mapping[str, str], environment: Mapping[str, st
 
     Args:
         credentials: as `core.storage.find_credentials` gives them.
-        environment: Google's own variables.
+        environment: Google's own variables, and AWS's for an external account that is one of AWS.
         doing: what errors say is being done.
 
     Raises ConfigurationError: what is given is none. It is never shown.
@@ -93,13 +85,15 @@ def choose_identity(credentials: Mapping[str, str], environment: Mapping[str, st
             why = f"{name} cannot be read: {(error.strerror or 'unreadable').lower()}"
             raise ConfigurationError(doing, why) from error
     if text:
-        return _of_file(text, name, doing)
+        return _of_file(text, name, environment, doing)
     host = environment.get("GCE_METADATA_HOST", "").strip() or METADATA_HOST
     split_endpoint(f"http://{host}", "GCE_METADATA_HOST")
     return Machine(f"http://{host}/computeMetadata/v1/instance/service-accounts/default/token")
 
 
-def _of_file(text: str, name: str, doing: str) -> ServiceAccount | ExternalAccount:
+def _of_file(
+    text: str, name: str, environment: Mapping[str, str], doing: str
+) -> ServiceAccount | ExternalAccount:
     try:
         given = msgspec.json.decode(text, type=_Credentials)
     except (msgspec.MsgspecError, UnicodeError):
@@ -110,7 +104,7 @@ def _of_file(text: str, name: str, doing: str) -> ServiceAccount | ExternalAccou
         case "service_account":
             return _service_account(given, name, doing)
         case "external_account":
-            return _external_account(given, name, doing)
+            return _external_account(given, name, environment, doing)
     raise ConfigurationError(
         doing,
         f"{name} is of a type that is not known here",
@@ -128,13 +122,10 @@ def _service_account(given: _Credentials, name: str, doing: str) -> ServiceAccou
     return ServiceAccount(given.client_email, given.private_key_id, key)
 
 
-def _external_account(given: _Credentials, name: str, doing: str) -> ExternalAccount:
-    source = given.credential_source
-    if not source.file or source.format.type != "text":
-        hint = "use a credential_source with a file, as Kubernetes projects its tokens"
-        raise ConfigurationError(
-            doing, f"{name}: its credential_source names no file with the token alone", hint=hint
-        )
+def _external_account(
+    given: _Credentials, name: str, environment: Mapping[str, str], doing: str
+) -> ExternalAccount:
+    subject = choose_subject(given.credential_source, name, environment, doing)
     if not given.audience or not given.subject_token_type:
         raise ConfigurationError(doing, f"{name} lacks audience or subject_token_type", hint="make it anew")
     for url, field in (
@@ -148,6 +139,6 @@ def _external_account(given: _Credentials, name: str, doing: str) -> ExternalAcc
         given.token_url,
         given.audience,
         given.subject_token_type,
-        source.file,
+        subject,
         given.service_account_impersonation_url,
     )

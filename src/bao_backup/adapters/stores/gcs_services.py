@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from bao_backup.adapters.stores.asking import Asking, read_token
+from bao_backup.adapters.stores.asking import Asking
 from bao_backup.adapters.stores.gcs_identity import (
     REMEDY,
     ExternalAccount,
@@ -23,6 +23,7 @@ from bao_backup.adapters.stores.gcs_identity import (
     Machine,
     ServiceAccount,
 )
+from bao_backup.adapters.stores.gcs_subject import subject_name, subject_token
 from bao_backup.adapters.stores.identity_codes import GOOGLE, NOT_GIVEN, find_refusal, refused
 from bao_backup.adapters.stores.login import Renewed
 from bao_backup.adapters.stores.plain_http import Answer, ask
@@ -101,14 +102,14 @@ def _by_key(identity: ServiceAccount, now: datetime) -> Token:
 
 
 def _by_exchange(identity: ExternalAccount, asking: Asking, now: datetime) -> Token:
-    doing = f"{asking.doing} with the token in {identity.token_file} and {identity.token_url}"
+    doing = f"{asking.doing} with {subject_name(identity.subject)} and {identity.token_url}"
     form = {
         "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
         "audience": identity.audience,
         "scope": PLATFORM if identity.impersonation_url else SCOPE,
         "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
         "subject_token_type": identity.token_type,
-        "subject_token": read_token(identity.token_file, asking),
+        "subject_token": subject_token(identity.subject, identity.audience, asking, now),
     }
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     token = _posted(identity.token_url, urlencode(form).encode(), headers, doing, asking, now)

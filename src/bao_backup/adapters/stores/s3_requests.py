@@ -124,18 +124,22 @@ class Signed(NamedTuple):
     headers: Mapping[str, str]
 
 
-def sign(keys: Keys, request: Signed, region: str, moment: datetime) -> dict[str, str]:
-    """The request's headers, with those that sign it and all the others."""
+def sign(
+    keys: Keys, request: Signed, region: str, moment: datetime, *, service: str = "s3"
+) -> dict[str, str]:
+    """The request's headers, with those that sign it and all the others; S3 alone wants the body's digest."""
     time = moment.strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(request.body).hexdigest()
-    given = {"host": request.host, "x-amz-content-sha256": digest, "x-amz-date": time, **request.headers}
+    given = {"host": request.host, "x-amz-date": time, **request.headers}
+    if service == "s3":
+        given["x-amz-content-sha256"] = digest
     if keys.token:
         given["x-amz-security-token"] = keys.token
     headers = {name: given[name] for name in sorted(given)}
     names = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     canonical = f"{request.method}\n{request.path}\n{request.query}\n{lines}\n{names}\n{digest}"
-    scope = f"{time[:8]}/{region}/s3/aws4_request"
+    scope = f"{time[:8]}/{region}/{service}/aws4_request"
     hashed = hashlib.sha256(canonical.encode()).hexdigest()
     key = f"AWS4{keys.secret}".encode()
     for part in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{time}\n{scope}\n{hashed}"):

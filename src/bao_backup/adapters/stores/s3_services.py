@@ -51,6 +51,7 @@ NAMESPACE = "{https://sts.amazonaws.com/doc/2011-06-15/}"
 
 _CODE = re.compile(r"<Code>([A-Za-z.]{1,64})</Code>")
 _WORD = re.compile(r"[A-Za-z.]{1,64}")
+_REGION = re.compile(r"[a-z0-9-]{1,32}")
 #: How the agent of EKS repeats what its service said.
 _EXCEPTION = re.compile(r"\b([A-Z][A-Za-z]{1,60}Exception)\b")
 _HOPS = "in a container the instance's metadata hop limit has to be 2"
@@ -139,15 +140,31 @@ def by_instance(identity: InstanceIdentity, asking: Asking) -> Issued:
     That there is no such service, or no role, is a StorageLoginError: nobody has any keys for us.
     """
     doing = f"{asking.doing} with the machine's keys of {identity.url}"
-    head = {"X-aws-ec2-metadata-token-ttl-seconds": METADATA_TOKEN_TTL}
-    token = _metadata(identity, "/latest/api/token", head, doing, method="PUT").text.strip()
-    asking.translator.hide(token)
-    head = {"X-aws-ec2-metadata-token": token}
+    head = _metadata_token(identity, doing, asking)
     folder = "/latest/meta-data/iam/security-credentials/"
     roles = _metadata(identity, folder, head, doing).text.split()
     if not roles:
         raise _none_found(doing, "no role is attached to the machine")
     return _from_json(_metadata(identity, folder + quote(roles[0]), head, doing), doing)
+
+
+def instance_region(url: str, asking: Asking) -> str:
+    """The region in which this machine is, as its metadata service says. Raises StorageLoginError."""
+    identity = InstanceIdentity(url)
+    doing = f"{asking.doing} in the machine's region of {url}"
+    head = _metadata_token(identity, doing, asking)
+    region = _metadata(identity, "/latest/meta-data/placement/region", head, doing).text.strip()
+    if not _REGION.fullmatch(region):
+        raise StorageLoginError(doing, "the answer is no region", hint="set AWS_REGION")
+    return region
+
+
+def _metadata_token(identity: InstanceIdentity, doing: str, asking: Asking) -> dict[str, str]:
+    """The header that the service wants to see."""
+    head = {"X-aws-ec2-metadata-token-ttl-seconds": METADATA_TOKEN_TTL}
+    token = _metadata(identity, "/latest/api/token", head, doing, method="PUT").text.strip()
+    asking.translator.hide(token)
+    return {"X-aws-ec2-metadata-token": token}
 
 
 def _metadata(
