@@ -133,6 +133,20 @@ def test_options_that_do_not_go_together(command: Command, options: str, why: st
     assert "hidden" not in answer.complaint
 
 
+def test_a_folder_of_credentials_that_holds_none(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for is not given: the environment's keys do not step in."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody-elses")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "accessKeyId").write_text("\n")
+    options = ("--target", "s3://bucket?endpoint=http://127.0.0.1:9", "--credentials", str(tmp_path / "keys"))
+    answer = command("list", "--all-clusters", *options, config=None)
+    assert answer.code == 1
+    assert "there is no credential of a store in it" in answer.err
+
+
 def test_all_clusters(command: Command, world: World, target: list[str]) -> None:
     """Sorted by name, each newest first; what is below a longer prefix is pointed to."""
     keys = [moved(world, "b/x", 0), moved(world, "a/y", 1), moved(world, "a/y", 2), moved(world, "a/x", 3)]

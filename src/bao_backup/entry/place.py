@@ -13,7 +13,7 @@ from bao_backup.core.model import Backup
 from bao_backup.core.naming import ClusterBackups, catalogue, catalogue_of_all, cluster_prefix
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.settings import RunSettings
-from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage import StoreSettings, find_credentials
 from bao_backup.core.target_url import parse_target_url
 from bao_backup.entry.source import Source, load_settings, load_settings_of_all
 from bao_backup.entry.wiring import store_of
@@ -113,6 +113,11 @@ def open_target(source: Source) -> OpenTarget:
     url = parse_target_url(source.target)
     folder = "" if source.credentials is None else str(source.credentials.absolute())
     credentials = read_secret_folder(folder) if folder else os.environ
+    if folder and url.store.provider != "file" and not find_credentials(credentials):
+        # Without this the environment's own would be taken, which are another's perhaps.
+        why = "there is no credential of a store in it, or only empty ones"
+        hint = "put a file there for each key, as accessKeyId and secretAccessKey; or leave --credentials out"
+        raise ConfigurationError(f"read the credentials in {folder}", why, hint=hint)
     return OpenTarget(open_store(url.store, credentials), url.path_prefix, url.store, folder)
 
 
