@@ -17,11 +17,13 @@ from bao_backup.adapters.documents import read_documents
 from bao_backup.core.backup_spec import Backup
 from bao_backup.core.documents import Part
 from bao_backup.core.from_document import settings_from_document
+from bao_backup.core.restore_spec import RestoreSpec, parse_restore
 from bao_backup.core.servers import Connection
 from bao_backup.core.spec import parse_cluster
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 CLUSTERS = EXAMPLES / "clusters.yaml"
+RESTORES = EXAMPLES / "restores.yaml"
 UNIT = EXAMPLES / "bao-backup.service"
 #: Of a later version: accepted, and ignored; or refused with what to do instead. Nobody should write it.
 LEFT_OUT = {"spec.backup.restoreTest", "spec.backup.target.azure.encryptionScope"}
@@ -61,6 +63,16 @@ def paths(content: Mapping[str, Any], path: str) -> Iterator[str]:
             yield from paths(value, place)
 
 
+#: Of a restore: a target has the fields of a cluster's.
+SAME_TARGET = "spec.source.target."
+OF_RESTORES = {path: field for path, field in fields(RestoreSpec, "spec") if not path.startswith(SAME_TARGET)}
+#: Of a later version: accepted, and ignored; or refused. `file` is for where there is no Kubernetes.
+NOT_IN_RESTORES = {
+    "spec.clusterTemplate",
+    "spec.targetLifecycle",
+    "spec.cleanupAfterSeconds",
+    "spec.auth.file",
+}
 ALL_FIELDS = {**dict(fields(Backup, "spec.backup")), **dict(fields(Connection, "spec.connection"))}
 
 
@@ -89,16 +101,31 @@ def test_complete() -> None:
     assert missing == set()
 
 
+def test_restores_are_right_and_complete() -> None:
+    """Every document of a restore is valid, says nothing without effect, and every field occurs."""
+    documents = [each.content for each in read_documents(RESTORES)]
+    assert all(parse_restore(document, strict=True).ignored == () for document in documents)
+    assert len({document["metadata"]["name"] for document in documents}) == len(documents)
+    shown = {path for document in documents for path in paths(document, "")}
+    assert OF_RESTORES.keys() - shown == NOT_IN_RESTORES
+    for path in shown & OF_RESTORES.keys():
+        says_its_default(RESTORES, path, OF_RESTORES[path])
+
+
+def says_its_default(file: Path, path: str, field: inspect.Field) -> None:
+    """Where the field has a default that is a value, the comment beside it says that value."""
+    if field.default is NODEFAULT or field.default is None or field.default in ("", ()):
+        return
+    said = str(field.default.value if isinstance(field.default, Enum) else field.default)
+    said = said.lower() if isinstance(field.default, bool) else said
+    name = path.rpartition(".")[2]
+    assert re.search(rf"^.*\b{name}: .*# default {re.escape(said)}\b", file.read_text(), re.MULTILINE), path
+
+
 @pytest.mark.parametrize("path", [path for path in ALL_FIELDS if path not in LEFT_OUT])
 def test_defaults(path: str) -> None:
     """Where a field has a default that is a value, the comment beside it says that value."""
-    default = ALL_FIELDS[path].default
-    if default is NODEFAULT or default is None or default in ("", ()):
-        return
-    said = str(default.value if isinstance(default, Enum) else default)
-    said = said.lower() if isinstance(default, bool) else said
-    name = path.rpartition(".")[2]
-    assert re.search(rf"^ *{name}: .*# default {re.escape(said)}\b", CLUSTERS.read_text(), re.MULTILINE)
+    says_its_default(CLUSTERS, path, ALL_FIELDS[path])
 
 
 def test_unit_grace() -> None:
