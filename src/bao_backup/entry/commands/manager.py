@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,8 @@ from bao_backup.adapters.local.events import EventRow, Events
 from bao_backup.adapters.local.holding import manager_runs
 from bao_backup.adapters.local.requests import Requests
 from bao_backup.core.errors import ConfigurationError, DeadlineError
-from bao_backup.core.model import Result
+from bao_backup.core.model import Result, Value
+from bao_backup.core.restore_spec import RestorePhase, RestoreStatus
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.core.words import age_in_words, size_in_words
 from bao_backup.entry.output import output_option, print_json, print_table
@@ -25,6 +26,8 @@ from bao_backup.entry.source import verbose_option
 from bao_backup.entry.state_folder import state_option
 
 WAIT_STEP = 0.2
+#: A restore that is over is shown for so long.
+LATELY = timedelta(days=7)
 
 
 STATUS_EPILOG = """\b
@@ -54,6 +57,16 @@ class Seen(NamedTuple):
     events: list[EventRow]
 
 
+class SeenRestore(Value, frozen=True, kw_only=True, omit_defaults=False):
+    """What a manager on Kubernetes knows of one restore."""
+
+    namespace: str
+    name: str
+    cluster: str
+    created: datetime
+    status: RestoreStatus
+
+
 @click.command("status", epilog=STATUS_EPILOG)
 @state_option
 @reach_options
@@ -66,21 +79,29 @@ class Seen(NamedTuple):
 def status_command(
     *, state: Path, reach: Reach | None, output: str, events: int | None, namespaces: tuple[str, ...]
 ) -> None:
-    """Show what the manager knows: last backup, failures, what is under way, the next slot."""
-    running, complaints = None, tuple[str, ...]()
+    """Show what the manager knows: last backup, failures, what is under way, the next slot.
+
+    On Kubernetes also the restores that are not over, or ended within the last week.
+    """
+    running, complaints, restores = None, tuple[str, ...](), list[SeenRestore]()
+    now = datetime.now(UTC)
     if reach is not None:
         clusters = _seen_on_kubernetes(reach, namespaces, events or 0)
+        restores = _restores_on_kubernetes(reach, namespaces, now)
     else:
         with closing(open_state(state)) as database:
             clusters, complaints = _seen_here(database, namespaces, events or 0), database.complaints()
         running = manager_runs(state)
     if output == "json":
-        about = {} if running is None else {"managerRuns": running}
+        about = {"restores": restores} if running is None else {"managerRuns": running}
         print_json({**about, "complaints": complaints, "clusters": [_as_json(each) for each in clusters]})
         return
-    now = datetime.now(UTC)
     columns = ("CLUSTER", "STATE", "LAST BACKUP", "SIZE", "FAILURES", "NEXT", "WHY")
     print_table(columns, (_row(each, now) for each in clusters), right=("SIZE", "FAILURES"))
+    if restores:
+        click.echo()
+        names = ("RESTORE", "CLUSTER", "PHASE", "ASKED", "BACKUP", "WHY")
+        print_table(names, (_restore_row(each, now) for each in restores))
     for each in clusters:
         for event in each.events:
             mark = "!" if event.warning else " "
@@ -120,6 +141,35 @@ def _seen_on_kubernetes(reach: Reach, namespaces: tuple[str, ...], most: int) ->
         )
         for known in there.clusters(reach, namespaces)
     ]
+
+
+def _restores_on_kubernetes(reach: Reach, namespaces: tuple[str, ...], now: datetime) -> list[SeenRestore]:
+    """Those that are not over, and those that ended lately."""
+    there = load("bao_backup.entry.commands.on_kubernetes")
+    seen = [
+        SeenRestore(
+            namespace=known.namespace,
+            name=known.name,
+            cluster=known.cluster,
+            created=known.created,
+            status=known.read_status(),
+        )
+        for known in there.restores(reach, namespaces)
+    ]
+    return [each for each in seen if now - (each.status.completion_time or now) < LATELY]
+
+
+def _restore_row(seen: SeenRestore, now: datetime) -> tuple[str, ...]:
+    status = seen.status
+    why = f"{status.reason}: {status.message}" if status.reason else status.message
+    return (
+        f"{seen.namespace}/{seen.name}",
+        seen.cluster,
+        status.phase,
+        age_in_words(seen.created, now),
+        status.snapshot_key or "-",
+        "" if status.phase is RestorePhase.COMPLETED else why,
+    )
 
 
 def _as_json(seen: Seen) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import click
 
-from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, Json, KubernetesApi
+from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, RESTORES, Json, KubernetesApi
 from bao_backup.adapters.kubernetes.connection import connect, open_client
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
+from bao_backup.adapters.kubernetes.known_restores import KnownRestore
 from bao_backup.adapters.kubernetes.names import TRIGGER
 from bao_backup.adapters.kubernetes.reasons import REASONS
 from bao_backup.adapters.local.events import EventRow
@@ -25,6 +26,7 @@ from bao_backup.core.errors import (
     InternalError,
 )
 from bao_backup.core.kubernetes_errors import (
+    KubernetesDeniedError,
     KubernetesMissingError,
     KubernetesUnreachableError,
 )
@@ -47,7 +49,23 @@ def clusters(reach: Reach, namespaces: Sequence[str]) -> list[KnownCluster]:
         ]
         return sorted(found)
 
-    return _with_api(reach, ask)
+    return with_api(reach, ask)
+
+
+def restores(reach: Reach, namespaces: Sequence[str]) -> list[KnownRestore]:
+    """The restores of these namespaces, or of all, the oldest first; none where they may not be listed."""
+
+    async def ask(api: KubernetesApi) -> list[KnownRestore]:
+        found = [
+            KnownRestore.of(body)
+            for namespace in namespaces or ("",)
+            async for body in api.list(RESTORES, namespace)
+        ]
+        return sorted(found, key=lambda each: (each.created, each.namespace, each.name))
+
+    with suppress(KubernetesDeniedError, KubernetesMissingError):  # clusters alone are worth a look, too
+        return with_api(reach, ask)
+    return []
 
 
 def events(reach: Reach, known: KnownCluster, most: int) -> list[EventRow]:
@@ -58,7 +76,7 @@ def events(reach: Reach, known: KnownCluster, most: int) -> list[EventRow]:
         found = [_told(body) async for body in api.list(EVENTS, known.namespace, fieldSelector=selector)]
         return sorted(found)[-most:]
 
-    return _with_api(reach, ask)
+    return with_api(reach, ask)
 
 
 def trigger(reach: Reach, cluster: str, *, timeout: float | None) -> int:
@@ -80,7 +98,7 @@ def trigger(reach: Reach, cluster: str, *, timeout: float | None) -> int:
         click.echo(f"{value} is written; the manager takes it up when it sees it", err=timeout is not None)
         return 0 if timeout is None else await _wait(api, place, value, timeout)
 
-    return _with_api(reach, ask)
+    return with_api(reach, ask)
 
 
 async def _wait(api: KubernetesApi, place: tuple[str, str], value: str, seconds: float) -> int:
@@ -132,7 +150,9 @@ def _told(body: Json) -> EventRow:
     )
 
 
-def _with_api(reach: Reach, ask: Callable[[KubernetesApi], Awaitable[T]]) -> T:
+def with_api(reach: Reach, ask: Callable[[KubernetesApi], Awaitable[T]]) -> T:
+    """What `ask` gives, asked of the API server that is meant; raises what it raises."""
+
     async def call() -> T:
         async with open_client(await connect(reach.kubeconfig, reach.context)) as client:
             return await ask(KubernetesApi(client))

@@ -20,6 +20,7 @@ from bao_backup.entry.asking import ask, is_terminal
 from bao_backup.entry.command_line import check_empty, on_command_line
 from bao_backup.entry.output import output_option, print_json, say, silence, tell, write_out
 from bao_backup.entry.progress import ScopedReporter, reporter_for
+from bao_backup.entry.reach import Reach, load, reach_options
 from bao_backup.entry.restoring import RestoreEnded, run_restore
 from bao_backup.entry.source import Source, place_options
 from bao_backup.entry.state_folder import default_state
@@ -35,6 +36,9 @@ Examples:
   bao-backup restore --config clusters.yaml --before 2026-11-22T02:00:00Z --token-file token
   bao-backup restore --config clusters.yaml --key default/vault/2026-11-22T02-00-00Z-5c7ad90e.snap
   bao-backup restore --config clusters.yaml --from vault.snap --to https://new.example:8200 --force
+\b
+On Kubernetes, by an OpenBaoRestore that the manager there carries out:
+  bao-backup restore --kubernetes --cluster production/vault --latest
 \b
 Without any document, into a new server that was initialised and unsealed:
   bao-backup restore --target s3://backups/team-a --credentials keys --latest \\
@@ -116,9 +120,10 @@ def _options(command: Any) -> Any:
 @click.command("restore", epilog=EPILOG)
 @place_options
 @_options
+@reach_options
 @output_option
 @click.pass_obj
-def restore_command(verbose: object, /, *, source: Source, **given: Any) -> int:
+def restore_command(verbose: object, /, *, source: Source, reach: Reach | None, **given: Any) -> int:
     """Restore a backup into a cluster. Everything that is in the cluster is overwritten.
 
     The backup is read and proven whole before the server hears of it. What would be overwritten by what
@@ -127,6 +132,10 @@ def restore_command(verbose: object, /, *, source: Source, **given: Any) -> int:
     """
     output, result = given["output"], given["result"]
     check_empty(_DOING, given)
+    if reach is not None:
+        there = load("bao_backup.entry.commands.restore_on_kubernetes")
+        code: int = there.restore(reach, source, _choice(given), yes=given["yes"], output=output)
+        return code
     order = _Job() if _is_job() else _by_person(source, given)
     with reporter_for() as reporter:
         ended = run_restore(
@@ -310,15 +319,18 @@ class _Person(_Order):
 
 
 def _by_person(source: Source, given: dict[str, Any]) -> _Person:
+    by_default = click.get_current_context().get_parameter_source("state") is ParameterSource.DEFAULT
+    return _Person(source, _choice(given), given["yes"], given["state"], not by_default)
+
+
+def _choice(given: dict[str, Any]) -> Choice:
     from bao_backup.entry.restore_settings import Choice
 
-    by_default = click.get_current_context().get_parameter_source("state") is ParameterSource.DEFAULT
     names = ("key", "latest", "before", "file", "to", "ca_file", "server_name", "token_file", "force")
-    choice = Choice(
+    return Choice(
         **{name: given[name] for name in names},
         safety=not given["no_safety_backup"],
         sha256=given["expect_sha256"],
         version=given["expect_version"],
         cluster_id=given["expect_cluster_id"],
     )
-    return _Person(source, choice, given["yes"], given["state"], not by_default)
