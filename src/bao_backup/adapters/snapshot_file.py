@@ -28,8 +28,8 @@ class SnapshotFile:
 
     @property
     def location(self) -> str:
-        """The machine's files: "file:", before the path."""
-        return "file:"
+        """No store: empty, since the key is the path as it was given."""
+        return ""
 
     def head(self, key: str) -> Stored:
         """The file as it is now."""

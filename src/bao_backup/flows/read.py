@@ -14,13 +14,17 @@ from bao_backup.core.receipt import MAXIMUM_RECEIPT_SIZE, Receipt, decode_receip
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Reporter
 
+#: What to do with what is no whole snapshot.
+_OF_STORES = "do not restore from it; take another backup, and look at who else writes to the store"
+_OF_FILES = "do not restore from it; see that it is whole, and as bao-backup download or the server wrote it"
+
 
 class Readable(Protocol):
     """The reading half of the Store port: also a file of this machine can be read so."""
 
     @property
     def location(self) -> str:
-        """As of a Store."""
+        """As of a Store; empty where a key says it all."""
         ...
 
     def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
@@ -74,8 +78,9 @@ def about_stored(store: Readable, key: str) -> Iterator[None]:
     try:
         yield
     except ArchiveError as error:
-        hint = "do not restore from it; take another backup, and look at who else writes to the store"
-        raise type(error)(f"prove {store.location}/{key}", error.why, hint=hint) from error
+        place = f"{store.location}/{key}" if store.location else key
+        hint = _OF_STORES if store.location else _OF_FILES
+        raise type(error)(f"prove {place}", error.why, hint=hint) from error
 
 
 def compare(receipt: Receipt, contents: Contents) -> None:
