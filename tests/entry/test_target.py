@@ -238,8 +238,9 @@ PAGE = 1000
 class Listing(ThreadingHTTPServer):
     """A bucket of many objects that answers LIST in pages as S3 does (ListObjectsV2), and counts requests."""
 
-    def __init__(self, keys: list[str]) -> None:
+    def __init__(self, keys: list[str], allowed: str) -> None:
         self.keys = keys
+        self.allowed = allowed
         self.asked: list[str] = []
         super().__init__(("127.0.0.1", 0), ListingHandler)
 
@@ -272,7 +273,8 @@ class ListingHandler(BaseHTTPRequestHandler):
         self.server.asked.append(self.requestline)
         query = parse_qs(urlsplit(self.path).query)
         body = self.server.page(query).encode() if "list-type" in query else b""
-        self.send_response(200 if body else 500)
+        allowed = query.get("prefix", [""])[0].startswith(self.server.allowed)
+        self.send_response((200 if allowed else 403) if body else 500)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -282,9 +284,9 @@ class ListingHandler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def bucket_of(keys: list[str]) -> Iterator[Listing]:
-    """A bucket with these keys, on loopback."""
-    with Listing(sorted(keys)) as server:
+def bucket_of(keys: list[str], allowed: str = "") -> Iterator[Listing]:
+    """A bucket with these keys, on loopback, of which only what is below `allowed` may be listed."""
+    with Listing(sorted(keys), allowed) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield server
@@ -312,6 +314,31 @@ def test_ten_thousand_backups_are_one_listing(
     assert answer.json["size"] == 10_000 * 1024
     assert all(backup["proven"] for backup in answer.json["backups"])
     assert len(server.asked) <= 21
+
+
+@pytest.mark.parametrize(
+    ("options", "reason", "why"),
+    [
+        (
+            ["--cluster", "n/c"],
+            "ObjectNotFound",
+            "find the cluster n/c in s3://b/p: there is no backup of it",
+        ),
+        ([], "StorageDenied", "name the cluster with --cluster: its folder alone is listed then; or allow"),
+    ],
+)
+def test_rights_that_end_at_the_clusters_folder(
+    command: Command, monkeypatch: pytest.MonkeyPatch, options: list[str], reason: str, why: str
+) -> None:
+    """As `policy` prints them: that others may not be listed is not told as what is wrong with this one."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    with bucket_of([], allowed="p/n/c/") as server:
+        url = f"s3://b/p?endpoint=http://127.0.0.1:{server.server_port}&pathStyle=true"
+        answer = command("list", "--target", url, *options, config=None)
+    assert (answer.code, answer.out) == (5, "")
+    assert reason in answer.complaint
+    assert why in answer.complaint
 
 
 def test_latest_is_not_what_was_there_before_a_restore(command: Command, world: World) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.system import read_secret_folder
-from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
+from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError, StorageDeniedError
 from bao_backup.core.model import Backup
 from bao_backup.core.naming import ClusterBackups, catalogue, catalogue_of_all, cluster_prefix
 from bao_backup.core.retention import RetentionPolicy
@@ -89,7 +89,7 @@ def open_place(source: Source) -> Place:
     target = open_target(source)
     if source.cluster:
         return _named(target, source.cluster)
-    found = target.clusters()
+    found = _every_cluster(target)
     here = _here(target, found)
     if not here:
         why, hint = _what_is_there(target, found)
@@ -156,6 +156,15 @@ def _place_of(settings: RunSettings) -> tuple[str, ...]:
     return (store.provider, store.account, store.endpoint, store.bucket, store.path, path_prefix)
 
 
+def _every_cluster(target: OpenTarget) -> tuple[ClusterBackups, ...]:
+    """Whose rights end at a cluster's folder, as those that `policy` prints, may only look there."""
+    try:
+        return target.clusters()
+    except StorageDeniedError as error:
+        hint = f"name the cluster with --cluster: its folder alone is listed then; or {error.hint}"
+        raise type(error)(error.doing, error.why, hint=hint, details=error.details) from error
+
+
 def _named(target: OpenTarget, cluster: str) -> Place:
     """A name that was mistyped must not look like a cluster without backups."""
     namespace, _, name = cluster.rpartition("/")
@@ -163,7 +172,11 @@ def _named(target: OpenTarget, cluster: str) -> Place:
     listed = place.backups()
     if not listed:
         doing = f"find the cluster {place.namespace}/{name} in {target.location}"
-        why, hint = _what_is_there(target, target.clusters())
+        try:
+            why, hint = _what_is_there(target, target.clusters())
+        except StorageDeniedError:
+            why = "there is no backup of it, and what else is there may not be listed"
+            hint = "see that the name and the prefix are the right ones"
         raise ObjectNotFoundError(doing, why, hint=hint)
     return replace(place, listed=listed)
 
