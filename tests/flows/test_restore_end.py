@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from tests.flows.restore_site import RestoreSite, SmallChunks, hours
-from tests.flows.site import EARLIER, NODES
+from tests.flows.site import EARLIER, NODES, PREFIX
 
 from bao_backup.adapters.memory_bao import BaoFault, MemoryBao, NodeState
 from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
@@ -20,6 +20,7 @@ from bao_backup.core.errors import (
 from bao_backup.core.model import Stored
 from bao_backup.core.restore_errors import RestoreRefusedError, RestoreSealedError
 from bao_backup.core.restore_outcome import Restored
+from bao_backup.core.restore_settings import Wanted
 from bao_backup.flows.stop import Stop
 
 TOKEN = BaoSettings(addresses=NODES, auth=BaoAuth(method=AuthMethod.TOKEN, token_file="/token"))  # a path
@@ -344,6 +345,23 @@ def test_a_second_start_of_the_same_run_sends_nothing(reached: str) -> None:
     assert site.last is not None
     assert site.way_back() == first == [site.last.safety_key]
     assert site.last.submitted is False
+
+
+def test_a_second_start_whose_latest_is_another_sends_nothing_either() -> None:
+    """A backup came in between: it is the same restore all the same."""
+    site = RestoreSite()
+    latest = {"accepted": hours(2), "restore": "back", "wanted": Wanted(latest=True)}
+    site.reporter.at_words = ("the server takes it", lambda: site.stop.ask("ended by SIGTERM"))
+    with pytest.raises(RestoreUnknownError):
+        site.run(**latest)
+    for _ in range(5):
+        site.cluster.look()
+    site.backup(f"{PREFIX}/2026-11-22T01-30-00Z-00000009.snap")
+    site.stop, site.reporter.at_words = Stop(site.clock), None
+    with pytest.raises(RestoreUnknownError, match="another start of this run"):
+        site.run(**latest)
+    assert site.cluster.submissions == 1
+    assert len(site.way_back()) == 1
 
 
 def test_a_second_start_begins_anew_where_the_first_one_had_no_way_back_yet() -> None:

@@ -94,7 +94,9 @@ class SafetyBackup:
         # By command every restore is another one, also within the same second.
         moment = settings.accepted or now
         taken = moment.replace(microsecond=0)
-        which = f"{settings.uid}/{settings.restore}/{source_key}/{moment.isoformat()}"
+        # And a document's is one whatever it restores: its latest may be another one at a second start.
+        what = "" if settings.accepted is not None else source_key
+        which = f"{settings.uid}/{settings.restore}/{what}/{moment.isoformat()}"
         digits = short_id(which, taken, 1)
         if settings.safety is None:
             raise InternalError("take a safety backup", "there is no place for it")
