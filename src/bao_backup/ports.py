@@ -17,7 +17,13 @@ from bao_backup.core.store_facts import StoreFacts
 if TYPE_CHECKING:  # the manager's side: an executor never loads it
     from bao_backup.core.observed import ClearTrigger, Emit, ForgetRun, Health, Observed, StartCheck, StartRun
     from bao_backup.core.restore_spec import RestoreStatus
-    from bao_backup.core.restoring import DiscardRun, ObservedRestore, RestoreVersions, StartRestore
+    from bao_backup.core.restoring import (
+        DiscardRun,
+        ObservedRestore,
+        ReleaseRun,
+        RestoreVersions,
+        StartRestore,
+    )
     from bao_backup.core.status import BackupStatus, OperationLock
 
 
@@ -251,7 +257,10 @@ class Runtime(Protocol):
         ...
 
     async def forget(self, uid: str, run: ForgetRun) -> None:
-        """The run's (or check's) end is in the status: keep its traces only as history."""
+        """The run's (or check's) end is in the status: keep its traces only as history.
+
+        A restore's run that is held, which nobody will release, is removed.
+        """
         ...
 
     async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:
@@ -288,9 +297,16 @@ class RestoreRuntime(Protocol):
         ...
 
     async def start(self, uid: str, run: StartRestore) -> None:
-        """Start the run, unless one of that name exists, whatever became of it.
+        """Make the run, held, unless one of that name exists, whatever became of it.
 
         One that can never begin as it is (no login, no source, refused) is observed as ended, with why.
+        """
+        ...
+
+    async def release(self, uid: str, run: ReleaseRun) -> None:
+        """Let the run begin, if it is the one of that uid, and held; else nothing happens.
+
+        Once it was released it is never held again, and never begins again, whoever stops it.
         """
         ...
 
@@ -299,7 +315,10 @@ class RestoreRuntime(Protocol):
         ...
 
     async def discard(self, uid: str, run: DiscardRun) -> None:
-        """Remove the finished run of another document that has this name; one under way stays."""
+        """Remove the run that has this name, if it is held, or finished and another document's.
+
+        One under way stays, also when it was released only just now.
+        """
         ...
 
     async def emit(self, uid: str, event: Emit) -> None:

@@ -97,9 +97,9 @@ class ApiInMemory:
         return (200, known) if request.method == "GET" else self._change(place, known, request)
 
     def _delete(self, place: Place, known: Json, request: ApiRequest) -> Answer:
-        wanted = request.json().get("preconditions", {}).get("uid")
-        if wanted not in (None, known["metadata"]["uid"]):
-            return 409, failure(409, "Conflict", "the precondition failed: another uid")
+        for name, wanted in request.json().get("preconditions", {}).items():
+            if wanted != known["metadata"][name]:
+                return 409, failure(409, "Conflict", f"the precondition failed: another {name}")
         del self._objects[place]
         return 200, {"kind": "Status", "status": "Success"}
 
@@ -116,6 +116,8 @@ class ApiInMemory:
         version = body.get("metadata", {}).get("resourceVersion")
         if version not in (None, known["metadata"]["resourceVersion"]):
             return 409, failure(409, "Conflict", "the object has been modified")
+        if body.get("metadata", {}).get("uid") not in (None, known["metadata"]["uid"]):
+            return 422, failure(422, "Invalid", "metadata.uid: field is immutable")
         if request.method == "PUT":
             return 200, self._store(place, body)
         if request.subresource:  # nothing else of the object is changed by it

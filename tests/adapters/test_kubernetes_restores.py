@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,16 +14,25 @@ from tests.harness.api_request import ApiRequest
 from tests.harness.api_rules import failure
 
 from bao_backup.adapters.kubernetes.api import CLUSTERS, JOBS, RESTORES
+from bao_backup.adapters.kubernetes.known_restores import KnownRestore
+from bao_backup.adapters.kubernetes.restore_counts import RestoreCounts, last_durations
 from bao_backup.core.errors import InternalError
 from bao_backup.core.kubernetes_errors import KubernetesError
 from bao_backup.core.observed import Emit, ForgetRun, RunState
 from bao_backup.core.restore_settings import from_environment
 from bao_backup.core.restore_spec import RestorePhase, RestoreStatus
-from bao_backup.core.restoring import DiscardRun, ObservedRestore, RestoreVersions, StartRestore
-from bao_backup.core.status import OperationLock
+from bao_backup.core.restoring import (
+    DiscardRun,
+    ObservedRestore,
+    ReleaseRun,
+    RestoreVersions,
+    StartRestore,
+)
+from bao_backup.core.status import Condition, OperationLock
 
 START = StartRestore(name=RUN)
 WAITS = RestoreStatus(phase=RestorePhase.VALIDATING, reason="OperationLocked", message="it waits")
+ENDED = datetime(2026, 11, 22, 2, 5, tzinfo=UTC)
 LOCK = OperationLock(operation="Restore", holder=f"openbaorestore/{NAME}", message=RUN)
 Json = dict[str, Any]
 
@@ -123,6 +132,64 @@ def test_a_save_that_fails_is_an_error(stage: OnApiInMemory, code: int) -> None:
     failing(stage, "PATCH", "openbaorestores", code)
     with pytest.raises(KubernetesError):
         stage.do(stage.runtime.save(stage.uid, look(stage)[1], WAITS))
+
+
+# unknown, sealed, failed otherwise, succeeded: how it ended, and the condition's reason -> the counts
+ENDS: list[tuple[RestorePhase, str, RestoreCounts]] = [
+    (RestorePhase.COMPLETED, "RestoreSucceeded", RestoreCounts(succeeded=1)),
+    (RestorePhase.FAILED, "RestoreFailed", RestoreCounts(failed=1)),
+    (RestorePhase.FAILED, "RestoreUnknown", RestoreCounts(failed=1, unknown=1)),
+    (RestorePhase.FAILED, "RestoreSealed", RestoreCounts(failed=1, sealed=1)),
+]
+
+
+@pytest.mark.parametrize(("phase", "reason", "counts"), ENDS)
+def test_an_end_is_counted_once(
+    stage: OnApiInMemory, phase: RestorePhase, reason: str, counts: RestoreCounts
+) -> None:
+    """When it is written, and not when it is written again, or found so."""
+    told = Condition(
+        type="RestoreComplete", status="False", reason=reason, message="x", last_transition_time=ENDED
+    )
+    status = RestoreStatus(
+        phase=phase, start_time=ENDED - timedelta(seconds=90), completion_time=ENDED, conditions=(told,)
+    )
+    for each in (WAITS, status, replace(status, message="again"), status):
+        assert stage.do(stage.runtime.save(stage.uid, look(stage)[1], each))
+    assert dict(stage.runtime.counted) == {(stage.namespace, CLUSTER): counts}
+    stage.again()
+    assert dict(stage.runtime.counted) == {}
+    lasted = {(stage.namespace, CLUSTER): timedelta(seconds=90)} if counts.succeeded else {}
+    assert last_durations(stage.clusters.known.all_restores()) == lasted
+
+
+def test_an_end_that_is_refused_is_not_counted(stage: OnApiInMemory) -> None:
+    """It is not written; the next look decides anew."""
+    _, versions = look(stage)
+    stage.server.put(RESTORES, there(stage) | {"status": {"phase": "Validating"}})
+    assert not stage.do(stage.runtime.save(stage.uid, versions, RestoreStatus(phase=RestorePhase.FAILED)))
+    assert dict(stage.runtime.counted) == {}
+
+
+def test_the_last_duration_is_that_of_the_newest_success() -> None:
+    """Whatever order the restores come in; one that failed, or says no times, has none."""
+    ended = [("a", 5, 10, "Completed"), ("b", 9, 20, "Completed"), ("c", 12, 30, "Failed"), ("d", 7, 40, "")]
+    known = [
+        KnownRestore.of(
+            {
+                "metadata": {"name": name, "namespace": "vault", "uid": name, "resourceVersion": "1"},
+                "spec": {"cluster": CLUSTER},
+                "status": {
+                    "phase": phase,
+                    "startTime": f"2026-11-22T02:{minute:02}:00Z",
+                    "completionTime": f"2026-11-22T02:{minute:02}:{seconds:02}Z",
+                },
+            }
+        )
+        for name, minute, seconds, phase in ended
+    ]
+    for restores in (known, known[::-1]):
+        assert last_durations(restores) == {("vault", CLUSTER): timedelta(seconds=20)}
 
 
 # --- the lock ----------------------------------------------------------------------------------
@@ -228,6 +295,85 @@ def test_another_job_took_its_place_before_it_was_discarded(stage: OnApiInMemory
     stage.server.put(JOBS, job | {"metadata": other})
     stage.do(stage.runtime.discard(uid, DiscardRun(name=RUN)))
     assert stage.server.find(JOBS, stage.namespace, RUN) is not None
+
+
+def made(stage: OnApiInMemory) -> ReleaseRun:
+    """Make the run; answers with what would release it."""
+    stage.do(stage.runtime.start(stage.uid, START))
+    run = look(stage)[0].run
+    assert run is not None
+    return ReleaseRun(name=RUN, uid=run.uid)
+
+
+def test_a_release_says_that_it_was_one(stage: OnApiInMemory) -> None:
+    """So that a Job which somebody suspends in mid-restore is not taken for one that never began."""
+    stage.do(stage.runtime.release(stage.uid, made(stage)))
+    job = stage.server.find(JOBS, stage.namespace, RUN)
+    assert job is not None
+    assert job["spec"]["suspend"] is False
+    stage.server.put(JOBS, job | {"spec": {**job["spec"], "suspend": True}})
+    stage._see()
+    run = look(stage)[0].run
+    assert run is not None
+    assert (run.held, run.state) == (False, RunState.UNFINISHED)
+    before = len(stage.server.requests)
+    stage.do(stage.runtime.release(stage.uid, ReleaseRun(name=RUN, uid=run.uid)))
+    stage.do(stage.runtime.discard(stage.uid, DiscardRun(name=RUN)))
+    assert len(stage.server.requests) == before
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_release_of_a_job_that_was_deleted_and_not_told(stage: OnApiInMemory, *, again: bool) -> None:
+    """Another of its name is not released in its place."""
+    release = made(stage)
+    job = stage.server.find(JOBS, stage.namespace, RUN)
+    assert job is not None
+    stage.server.remove(JOBS, stage.namespace, RUN)
+    if again:
+        stage.server.put(JOBS, job | {"metadata": job["metadata"] | {"uid": "another"}})
+    stage.do(stage.runtime.release(stage.uid, release))
+    run = look(stage)[0].run
+    assert (run is not None) == again
+    assert run is None or (run.held and run.uid == "another")
+
+
+@pytest.mark.parametrize("code", [403, 409, 422, 503])
+def test_a_release_that_fails_is_tried_again(stage: OnApiInMemory, code: int) -> None:
+    """The Job is held still, and somebody is told."""
+    release = made(stage)
+    failing(stage, "PATCH", "jobs", code)
+    with pytest.raises(KubernetesError):
+        stage.do(stage.runtime.release(stage.uid, release))
+    run = look(stage)[0].run
+    assert run is not None
+    assert run.held
+
+
+def test_a_held_job_that_another_released_is_not_removed(stage: OnApiInMemory) -> None:
+    """A manager that stopped for long saw it held: what it is now is seen first."""
+    made(stage)
+    job = stage.server.find(JOBS, stage.namespace, RUN)
+    assert job is not None
+    stage.server.put(JOBS, job | {"spec": {**job["spec"], "suspend": False}})
+    stage.do(stage.runtime.discard(stage.uid, DiscardRun(name=RUN)))
+    stage.do(stage.clusters.forget(stage.cluster_uid, ForgetRun(name=RUN)))
+    run = look(stage)[0].run
+    assert run is not None
+    assert not run.held
+
+
+def test_a_run_is_asked_for_before_it_is_said_to_be_gone(stage: OnApiInMemory) -> None:
+    """Jobs are listed before restores: one that was released in between is not in the list."""
+    stage.do(stage.runtime.release(stage.uid, made(stage)))
+    job = stage.server.find(JOBS, stage.namespace, RUN)
+    assert job is not None
+    running = RestoreStatus(phase=RestorePhase.RUNNING, run_uid=job["metadata"]["uid"])
+    assert stage.do(stage.runtime.save(stage.uid, look(stage)[1], running))
+    stage.clusters.known.drop_job(job)
+    assert look(stage)[0].run is not None
+    stage.server.remove(JOBS, stage.namespace, RUN)
+    stage.clusters.known.drop_job(job)
+    assert look(stage)[0].run is None
 
 
 # --- who is told -------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class RestoreStage(Protocol):
         """Somebody deletes the cluster's document, and all that belongs to it goes."""
 
     def begun(self) -> int:
-        """How many runs were really started so far."""
+        """How many runs were really made so far."""
 
     def end(self, *, well: bool) -> None:
         """The run `restore-back` ends: well, with KEY and SAFETY; or after a while without a word."""
@@ -106,7 +106,7 @@ class InMemory:
         self.clusters.remove_document(self.cluster_uid)
 
     def begun(self) -> int:
-        return len(self.runtime.started)
+        return len(self.runtime.made)
 
     def end(self, *, well: bool) -> None:
         now = datetime.now(UTC)

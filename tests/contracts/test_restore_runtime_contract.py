@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,7 +14,13 @@ from tests.contracts.restore_runtimes import CLUSTER, KEY, NAME, RUN, SAFETY, Re
 from bao_backup.core.errors import InternalError
 from bao_backup.core.observed import Emit, ForgetRun, Observed, Run, RunState
 from bao_backup.core.restore_spec import RestorePhase, RestoreStatus
-from bao_backup.core.restoring import DiscardRun, ObservedRestore, RestoreVersions, StartRestore
+from bao_backup.core.restoring import (
+    DiscardRun,
+    ObservedRestore,
+    ReleaseRun,
+    RestoreVersions,
+    StartRestore,
+)
 from bao_backup.core.status import BackupStatus, Condition, OperationLock
 
 __all__ = ["node_of_runs", "stage"]
@@ -68,6 +76,15 @@ def own_run(stage: RestoreStage) -> Run:
     run = see(stage).run
     assert run is not None
     return run
+
+
+def begin(stage: RestoreStage, uid: str = "") -> None:
+    """Make the restore's run, and let it begin."""
+    restore = uid or stage.uid
+    stage.do(stage.runtime.start(restore, START))
+    run = see(stage, restore).run
+    assert run is not None
+    stage.do(stage.runtime.release(restore, ReleaseRun(name=RUN, uid=run.uid)))
 
 
 # --- observe and save --------------------------------------------------------------------------
@@ -214,7 +231,7 @@ def test_start_twice(stage: RestoreStage) -> None:
 
 def test_ends_well(stage: RestoreStage) -> None:
     """A run that ended has its executor's own result, and is not started again."""
-    stage.do(stage.runtime.start(stage.uid, START))
+    begin(stage)
     stage.end(well=True)
     run = own_run(stage)
     assert run.state is RunState.FINISHED
@@ -229,7 +246,7 @@ def test_ends_well(stage: RestoreStage) -> None:
 
 def test_ends_without_a_word(stage: RestoreStage) -> None:
     """Of a run that began and said nothing at its end, what the server took is not known: exit code 9."""
-    stage.do(stage.runtime.start(stage.uid, START))
+    begin(stage)
     stage.end(well=False)
     run = own_run(stage)
     assert run.state is RunState.FINISHED
@@ -248,7 +265,7 @@ def test_is_removed(stage: RestoreStage) -> None:
 
 def test_forget(stage: RestoreStage) -> None:
     """A run that is forgotten is not observed any more, and its name is used up; twice is no error."""
-    stage.do(stage.runtime.start(stage.uid, START))
+    begin(stage)
     stage.do(stage.runtime.forget(stage.uid, ForgetRun(name=RUN)))
     assert own_run(stage).state is RunState.UNFINISHED, "not while it is under way"
     stage.end(well=True)
@@ -271,12 +288,69 @@ def test_forget_what_never_was(stage: RestoreStage) -> None:
     assert see(stage).run is None
 
 
+# --- a run that is held ------------------------------------------------------------------------
+
+
+def test_a_run_is_held_until_it_is_released(stage: RestoreStage) -> None:
+    """Only the one of that uid is, and once; it is told from another one that comes after it."""
+    stage.do(stage.runtime.start(stage.uid, START))
+    run = own_run(stage)
+    assert (run.state, run.held, bool(run.uid)) == (RunState.UNFINISHED, True, True)
+    assert cluster(stage).restore_runs == (run,)
+    stage.do(stage.runtime.release(stage.uid, ReleaseRun(name=RUN, uid="another")))
+    assert own_run(stage).held
+    for _ in range(2):
+        stage.do(stage.runtime.release(stage.uid, ReleaseRun(name=RUN, uid=run.uid)))
+        assert own_run(stage) == replace(run, held=False)
+        assert cluster(stage).restore_runs == (replace(run, held=False),)
+    stage.again()
+    assert own_run(stage) == replace(run, held=False)
+    stage.remove_run()
+    stage.do(stage.runtime.release(stage.uid, ReleaseRun(name=RUN, uid=run.uid)))
+    stage.do(stage.runtime.start(stage.uid, START))
+    assert own_run(stage).uid != run.uid
+    stage.do(stage.runtime.release(stage.uid, ReleaseRun(name=RUN, uid=run.uid)))
+    assert own_run(stage).held
+
+
+def until_gone(stage: RestoreStage, remove: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Whatever changes the run meanwhile keeps it, and it is seen anew."""
+    for _ in range(20):
+        stage.do(remove())
+        if cluster(stage).restore_runs == ():
+            return
+    raise AssertionError("it is there still")
+
+
+def test_a_held_run_is_removed(stage: RestoreStage) -> None:
+    """By its own document, by a new one of its name, and by its cluster; one that was released by none."""
+    for _ in range(2):
+        stage.do(stage.runtime.start(stage.uid, START))
+        until_gone(stage, lambda: stage.runtime.discard(stage.uid, DiscardRun(name=RUN)))
+    stage.do(stage.runtime.start(stage.uid, START))
+    until_gone(stage, lambda: stage.clusters.forget(stage.cluster_uid, ForgetRun(name=RUN)))
+    stage.do(stage.runtime.start(stage.uid, START))
+    stage.remove_document(stage.uid)
+    uid = stage.ask()
+    namesake = see(stage, uid).namesake
+    assert namesake is not None
+    assert (namesake.held, namesake.ours) == (True, True)
+    until_gone(stage, lambda: stage.runtime.discard(uid, DiscardRun(name=RUN)))
+    assert see(stage, uid).namesake is None
+    begin(stage, uid)
+    stage.do(stage.runtime.discard(uid, DiscardRun(name=RUN)))
+    stage.do(stage.clusters.forget(stage.cluster_uid, ForgetRun(name=RUN)))
+    run = see(stage, uid).run
+    assert run is not None
+    assert not run.held
+
+
 # --- a document that goes, and comes again -----------------------------------------------------
 
 
 def test_the_run_outlives_its_document(stage: RestoreStage) -> None:
     """It belongs to the cluster, which sees it go on and end, and forgets it."""
-    stage.do(stage.runtime.start(stage.uid, START))
+    begin(stage)
     stage.remove_document(stage.uid)
     observed = cluster(stage)
     assert observed.restores == ()
@@ -296,7 +370,7 @@ def test_the_run_outlives_its_document(stage: RestoreStage) -> None:
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_the_same_name_again(stage: RestoreStage, *, forgotten: bool) -> None:
     """An earlier document's run is not the new one's; once it ended it makes room for it."""
-    stage.do(stage.runtime.start(stage.uid, START))
+    begin(stage)
     stage.remove_document(stage.uid)
     uid = stage.ask()
     assert uid != stage.uid
@@ -319,7 +393,7 @@ def test_the_same_name_again(stage: RestoreStage, *, forgotten: bool) -> None:
     for _ in range(2):
         stage.do(stage.runtime.discard(uid, DiscardRun(name=RUN)))
         assert see(stage, uid).namesake is None
-    stage.do(stage.runtime.start(uid, START))
+    begin(stage, uid)
     assert stage.begun() == 2
     for _ in range(2):
         stage.do(stage.runtime.discard(uid, DiscardRun(name=RUN)))

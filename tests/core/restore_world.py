@@ -11,9 +11,10 @@ from tests.core.documents import document, restore_document
 
 from bao_backup.adapters.memory_runtime import MemoryRestores, MemoryRuntime
 from bao_backup.core.model import Outcome, Result
-from bao_backup.core.observed import Observed
+from bao_backup.core.naming import restore_run_name
+from bao_backup.core.observed import Observed, RunState
 from bao_backup.core.restore_spec import FINAL_PHASES, RestoreStatus
-from bao_backup.core.restoring import ObservedRestore
+from bao_backup.core.restoring import ObservedRestore, ReleaseRun, StartRestore
 from bao_backup.core.spec import parse_cluster
 from bao_backup.core.status import OperationLock
 from bao_backup.flows.manage import reconcile
@@ -71,6 +72,20 @@ class RestoreWorld:
         self.time += MINUTE
         self.restores.end(uid, replace(result, **more))
 
+    def let_go(self, uid: str = BACK) -> None:
+        """Somebody, and no manager, releases the restore's run."""
+        run = self.seen(uid).run
+        assert run is not None
+        self._do(self.restores.release(uid, ReleaseRun(name=run.name, uid=run.uid)))
+
+    def make_again(self, uid: str = BACK) -> None:
+        """A manager that does not know yet that it leads no more makes the restore's run."""
+        self._do(self.restores.start(uid, StartRestore(name=restore_run_name(self.seen(uid).name))))
+
+    def remove_run(self) -> None:
+        """Somebody removes the run `restore-back`, if it is there, whatever became of it."""
+        self.clusters.restore_runs("default", "prod").pop("restore-back", None)
+
     def good(self) -> Result:
         """What a run says that began a second ago, and ends well in a minute."""
         return Result(
@@ -99,12 +114,13 @@ class RestoreWorld:
 
     @property
     def under_way(self) -> str:
-        """The name of the restore's run that is under way; empty when there is none."""
-        return self.cluster_seen().unfinished_restore_run
+        """The name of the restore's run that is under way, and not held; empty when there is none."""
+        runs = self.cluster_seen().restore_runs
+        return next((r.name for r in runs if r.state is RunState.UNFINISHED and not r.held), "")
 
     @property
     def names(self) -> list[str]:
-        """The runs that were started, in order."""
+        """The runs that really began, in order."""
         return [run.name for _, run in self.restores.started]
 
     def status(self, uid: str = BACK) -> RestoreStatus:

@@ -18,8 +18,8 @@ from bao_backup.core.status import OperationLock
 UPGRADE = OperationLock(operation="Upgrade", holder="openbaocluster/upgrade")
 #: More calls than any round makes.
 CALLS = range(9)
-#: Of so many rounds no one is before the document goes.
-NEVER = 5
+#: Of so many rounds no one is before the document, or the run, goes.
+NEVER = 6
 OFTEN = {"spec.backup.schedule": "*/10 * * * *"}
 EDITS: list[dict[str, Any]] = [OFTEN, OFTEN | {"spec.paused": True}, OFTEN | {"status.upgrade": {}}]
 ASKS: list[dict[str, Any]] = [
@@ -35,18 +35,7 @@ ASKS: list[dict[str, Any]] = [
 def test_two_deaths_and_a_deletion(first: int, deleted_after: int) -> None:
     """The manager dies in two rounds at any calls, and the document goes at any time, or never."""
     for second, early in product(CALLS, (False, True)):
-        world = RestoreWorld()
-        world.ask()
-        for number, call in enumerate((first, second, None, None, None)):
-            if number == deleted_after:
-                world.restores.remove_document(BACK)
-            if number < deleted_after:
-                world.dies_at = call
-                world.survived(world.look)
-            world.time += SECOND
-            world.look_at_cluster()
-            if (early or number == 3) and world.under_way:
-                world.clusters.end_restore(CLUSTER, "restore-back", world.good())
+        world = live(first, second, early=early, deleted_after=deleted_after)
         if world.under_way:
             world.clusters.end_restore(CLUSTER, "restore-back", world.good())
         world.settle()
@@ -56,6 +45,54 @@ def test_two_deaths_and_a_deletion(first: int, deleted_after: int) -> None:
         if deleted_after == NEVER:
             assert world.names == ["restore-back"]
             assert world.status().phase is RestorePhase.COMPLETED
+
+
+@pytest.mark.parametrize("first", CALLS)
+@pytest.mark.parametrize("lost_after", range(NEVER))
+def test_two_deaths_and_a_run_that_is_removed(first: int, lost_after: int) -> None:
+    """Whenever somebody removes the run: it began once at most, and where it may have, none begins again."""
+    for second, early, dead in product(CALLS, (False, True), (False, True)):
+        world = live(first, second, early=early, lost_after=lost_after, dead=dead)
+        if world.under_way:
+            world.clusters.end_restore(CLUSTER, "restore-back", world.good())
+        world.settle()
+        assert world.names in ([], ["restore-back"])
+        assert world.holder == ""
+        assert world.cluster_seen().restore_runs == ()
+        status = world.status()
+        if status.phase is RestorePhase.COMPLETED:
+            assert world.names == ["restore-back"]
+        else:
+            assert (status.phase, status.reason) == (RestorePhase.FAILED, "RestoreUnknown")
+
+
+def live(
+    first: int,
+    second: int,
+    *,
+    early: bool,
+    deleted_after: int = NEVER,
+    lost_after: int = NEVER,
+    dead: bool = False,
+) -> RestoreWorld:
+    """Rounds in which the manager dies at these calls; `dead`: the run goes before anybody lives again."""
+    world = RestoreWorld()
+    world.ask()
+    for number, call in enumerate((first, second, None, None, None, None)):
+        if number == deleted_after:
+            world.restores.remove_document(BACK)
+        if number == lost_after:
+            world.remove_run()
+        if number < deleted_after:
+            world.dies_at = call
+            lived = world.survived(world.look)
+            if dead and not lived and number + 1 == lost_after:
+                continue
+        world.time += SECOND
+        world.look_at_cluster()
+        if (early or number == NEVER - 2) and world.under_way:
+            world.clusters.end_restore(CLUSTER, "restore-back", world.good())
+    return world
 
 
 class Life(RuleBasedStateMachine):
@@ -114,11 +151,19 @@ class Life(RuleBasedStateMachine):
         """Without a word."""
         self.world.clusters.end(*self.world.clusters.under_way()[0], None)
 
-    @precondition(lambda self: self.running())
+    @precondition(lambda self: self.there())
     @rule(data=st.data())
     def run_is_removed(self, data: st.DataObject) -> None:
-        """Of a restore that was seen running."""
-        self.world.restores.lose_run(data.draw(st.sampled_from(self.running())))
+        """Of any restore, at any time of its life."""
+        self.world.restores.lose_run(data.draw(st.sampled_from(self.there())))
+
+    @precondition(lambda self: self.world.restores.uids())
+    @rule(data=st.data())
+    def an_earlier_leader_makes_a_run(self, data: st.DataObject) -> None:
+        """It decided to before it stopped for long, and does not know that it leads no more."""
+        uid = data.draw(st.sampled_from(self.world.restores.uids()))
+        if self.world.seen(uid).cluster is not None:
+            self.world.make_again(uid)
 
     @rule(changes=st.sampled_from(EDITS))
     def person_edits(self, changes: dict[str, Any]) -> None:
@@ -131,11 +176,9 @@ class Life(RuleBasedStateMachine):
         if self.world.holder in {"", UPGRADE.holder}:
             self.world.lock(UPGRADE if taken else None)
 
-    def running(self) -> list[str]:
-        """The restores that were seen running, and whose runs are there."""
-        world = self.world
-        seen = (uid for uid in world.restores.uids() if world.status(uid).phase is RestorePhase.RUNNING)
-        return [uid for uid in seen if world.seen(uid).run is not None]
+    def there(self) -> list[str]:
+        """The restores whose runs are there."""
+        return [uid for uid in self.world.restores.uids() if self.world.seen(uid).run is not None]
 
     @invariant()
     def never_twice_and_never_beside_another(self) -> None:
@@ -144,7 +187,11 @@ class Life(RuleBasedStateMachine):
         begun = [uid for uid, _ in world.restores.started]
         assert len(set(begun)) == len(begun), "a restore began twice"
         seen = world.cluster_seen()
-        unfinished = [run for run in (*seen.runs, *seen.restore_runs) if run.state is RunState.UNFINISHED]
+        unfinished = [
+            run
+            for run in (*seen.runs, *seen.restore_runs)
+            if run.state is RunState.UNFINISHED and not run.held
+        ]
         assert len(unfinished) <= 1, "two operations at once"
 
     def teardown(self) -> None:

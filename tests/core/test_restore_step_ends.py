@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 from tests.core.restore_world import BACK, CLUSTER, KEY, MINUTE, NOON, SAFETY, SECOND, RestoreWorld
 
 from bao_backup.core.errors import RestoreUnknownError
@@ -11,6 +12,8 @@ from bao_backup.core.restore_spec import RestorePhase
 from bao_backup.core.restoring import StartRestore
 from bao_backup.core.status import OperationLock
 
+UPGRADE = OperationLock(operation="Upgrade", holder="openbaocluster/upgrade")
+
 
 def test_a_whole_restore() -> None:
     """It is validated with the lock, runs once, ends with what its run said, and gives the lock back."""
@@ -18,7 +21,8 @@ def test_a_whole_restore() -> None:
     world.ask({"spec.source": {"key": KEY}})
     world.look()
     assert world.status().phase is RestorePhase.VALIDATING
-    assert (world.names, world.holder) == (["restore-back"], "openbaorestore/back")
+    assert (len(world.restores.made), world.names) == (1, []), "it is made, and held"
+    assert world.holder == "openbaorestore/back"
     lock = world.clusters.lock(CLUSTER)
     assert lock is not None
     assert (lock.operation, lock.message) == ("Restore", "restore-back")
@@ -28,6 +32,10 @@ def test_a_whole_restore() -> None:
     world.look()
     running = world.status()
     assert (running.phase, running.start_time) == (RestorePhase.RUNNING, NOON + SECOND)
+    assert (world.names, world.under_way) == (["restore-back"], "restore-back")
+    run = world.seen().run
+    assert run is not None
+    assert (running.run_uid, run.held) == (run.uid, False)
     assert (running.snapshot_key, running.reason) == (KEY, "")
     condition = running.condition("RestoreComplete")
     assert condition is not None
@@ -101,10 +109,11 @@ def test_a_run_that_is_gone() -> None:
 
 
 def test_an_end_that_was_never_seen_running() -> None:
-    """A run that began and ended while no manager was there is told with its own times."""
+    """A run that somebody let go, and that ended while no manager was there, is told with its own times."""
     world = RestoreWorld()
     world.ask()
     world.look()
+    world.let_go()
     world.end()
     world.settle()
     status = world.status()
@@ -192,10 +201,146 @@ def test_a_lost_start_is_repeated() -> None:
     """As long as no run was seen, the start is decided again, and finds itself."""
     world = RestoreWorld()
     world.ask()
-    world.dies_at = 3  # after observing, saving and locking
+    world.dies_at = 4  # after observing, saving, telling and locking
     assert not world.survived(world.look)
     assert (world.names, world.holder) == ([], "openbaorestore/back")
     decision = step_restore(world.seen(), world.time)
     assert StartRestore(name="restore-back") in decision.actions
     world.settle()
     assert world.names == ["restore-back"]
+
+
+# --- a run that is made, and held ---------------------------------------------------------------
+
+
+def test_a_held_run_that_somebody_removes_is_made_again() -> None:
+    """Nothing of it had begun, so that the restore goes on as if it had never been there."""
+    world = RestoreWorld()
+    world.ask()
+    for _ in range(3):
+        world.look()
+        world.restores.lose_run(BACK)
+    assert (len(world.restores.made), world.names) == (3, [])
+    assert world.status().phase is RestorePhase.VALIDATING
+    world.settle()
+    assert (len(world.restores.made), world.names) == (4, ["restore-back"])
+
+
+def test_a_lost_release_is_repeated() -> None:
+    """The status says which run is released before it is: who comes next releases that one."""
+    world = RestoreWorld()
+    world.ask()
+    world.look()
+    world.dies_at = 3  # after observing, saving and telling
+    assert not world.survived(world.look)
+    assert (world.status().phase, world.names) == (RestorePhase.RUNNING, [])
+    world.look()
+    assert (world.names, world.wake) == (["restore-back"], world.time + SECOND)
+    assert world.told().count("RestoreStarted") == 1
+
+
+def test_a_second_run_is_never_released() -> None:
+    """One that a manager made which did not know yet that it leads no more: it is removed, not begun."""
+    world = RestoreWorld()
+    world.ask()
+    world.settle()
+    world.restores.lose_run(BACK)
+    world.make_again()
+    seen = world.seen().run
+    assert seen is not None
+    assert seen.held
+    world.settle()
+    assert (world.status().phase, world.status().reason) == (RestorePhase.FAILED, "RestoreUnknown")
+    assert (world.names, world.seen().run, world.holder) == (["restore-back"], None, "")
+
+
+def test_a_held_run_without_its_document_is_removed() -> None:
+    """Nobody would ever release it, and backups would wait for it for ever."""
+    world = RestoreWorld()
+    world.ask()
+    world.look()
+    world.restores.remove_document(BACK)
+    world.settle()
+    assert (world.cluster_seen().restore_runs, world.names, world.holder) == ((), [], "")
+    world.ask({"metadata.uid": "another"})
+    world.settle()
+    assert [uid for uid, _ in world.restores.started] == ["another"]
+
+
+def test_a_held_run_of_an_earlier_document_of_the_name_makes_room() -> None:
+    """The new document's own run is made in its place."""
+    world = RestoreWorld()
+    world.ask({"metadata.uid": "one"})
+    world.look("one")
+    world.restores.remove_document("one")
+    world.ask({"metadata.uid": "two"})
+    world.look("two")
+    assert world.status("two").reason == "NameTaken"
+    world.settle()
+    assert [uid for uid, _ in world.restores.started] == ["two"]
+
+
+def test_what_comes_before_the_release_is_waited_for() -> None:
+    """The run that was made is removed, and the lock is given back meanwhile."""
+    world = RestoreWorld()
+    world.ask()
+    world.look()
+    world.configure({"status.upgrade": {}})
+    world.settle()
+    assert (world.status().reason, world.holder) == ("UpgradeInProgress", "")
+    assert (world.names, world.seen().run) == ([], None)
+    world.configure()
+    world.settle()
+    assert (world.names, world.holder) == (["restore-back"], "openbaorestore/back")
+
+
+def test_nothing_is_released_without_the_lock() -> None:
+    """Somebody took it away: it is taken again first, and a look later the run begins."""
+    world = RestoreWorld()
+    world.ask()
+    world.look()
+    world.lock(None)
+    world.look()
+    assert (world.holder, world.names) == ("openbaorestore/back", [])
+    world.look()
+    assert world.names == ["restore-back"]
+
+
+def test_a_run_of_an_earlier_version_is_followed() -> None:
+    """It was never held, and its uid is in no status."""
+    world = RestoreWorld()
+    world.ask()
+    world.look()
+    world.let_go()
+    world.look()
+    assert (world.status().phase, world.status().run_uid) == (RestorePhase.RUNNING, "run-1")
+    earlier = replace(world.seen(), status=replace(world.status(), run_uid=""))
+    decision = step_restore(earlier, world.time)
+    assert (decision.status.phase, decision.actions) == (RestorePhase.RUNNING, ())
+
+
+# --- what is told ---------------------------------------------------------------------------------
+
+
+def test_what_the_status_says_is_told_though_the_lock_is_refused() -> None:
+    """Each thing once: the round after it finds the status written, and has nothing more to tell of it."""
+    world = RestoreWorld()
+    world.ask({"spec.targetLifecycle": "Retain"})
+    world.meanwhile["save_lock"] = lambda: world.lock(None)
+    world.look()
+    assert (world.holder, world.restores.made) == ("", [])
+    assert world.told() == ["RestoreValidationStarted", "FieldIgnored"]
+    world.settle()
+    assert world.told() == ["RestoreValidationStarted", "FieldIgnored", "RestoreStarted"]
+
+
+def test_a_lock_that_was_refused_is_not_told_to_be_taken() -> None:
+    """What an override breaks is told when it is broken."""
+    world = RestoreWorld()
+    world.lock(UPGRADE)
+    world.ask({"spec.force": True, "spec.overrideOperationLock": True})
+    world.meanwhile["save_lock"] = lambda: world.lock(UPGRADE)
+    world.look()
+    assert world.told() == ["RestoreValidationStarted"]
+    world.look()
+    assert world.told() == ["RestoreValidationStarted", "OperationLockOverride"]

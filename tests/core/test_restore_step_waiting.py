@@ -110,7 +110,7 @@ def test_what_it_waits_for_may_go_on() -> None:
     """A restore whose start was lost gives the lock back when something came into its way."""
     world = RestoreWorld()
     world.ask()
-    world.dies_at = 3
+    world.dies_at = 4
     assert not world.survived(world.look)
     assert world.holder == "openbaorestore/back"
     world.configure({"status.upgrade": {}})
@@ -192,7 +192,7 @@ def test_a_document_that_is_being_deleted_does_not_begin() -> None:
     """It does not take the lock, and one that took it gives it back."""
     world = RestoreWorld()
     world.ask()
-    world.dies_at = 3
+    world.dies_at = 4
     world.survived(world.look)
     world.restores.begin_removal(BACK)
     world.settle()
@@ -223,7 +223,7 @@ def test_an_override_of_a_free_lock_is_none() -> None:
     world = RestoreWorld()
     world.lock(UPGRADE)
     world.ask(FORCE)
-    world.dies_at = 2  # before the lock
+    world.dies_at = 3  # before the lock
     assert not world.survived(world.look)
     assert world.status().condition("OperationLockOverride") is not None
     world.lock(None)
@@ -283,7 +283,10 @@ def test_another_managers_run_of_that_name(state: RunState) -> None:
     theirs = replace(world.seen(), namesake=Run(name="restore-back", state=state, ours=False))
     decision = step_restore(theirs, NOON)
     assert decision.status.reason == "AnotherManager"
-    assert [type(action).__name__ for action in decision.actions] == ["Emit"]
+    assert (decision.actions, [event.reason for event in decision.events]) == (
+        (),
+        ["RestoreValidationStarted"],
+    )
     assert decision.lock is None
     running = replace(theirs, status=replace(theirs.status, phase=RestorePhase.RUNNING))
     decision = step_restore(running, NOON)

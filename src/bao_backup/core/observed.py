@@ -27,6 +27,10 @@ class Run(Value, frozen=True, kw_only=True):
     ours: bool = True
     #: What its executor said, or the runtime's own account where it said nothing (`NoResult`).
     result: Result | None = None
+    #: What its runtime tells it from a later one of this name by, where that matters: a Job's uid.
+    uid: str = ""
+    #: It was made, and waits to be released: nothing of it has begun. Only restores' runs are held.
+    held: bool = False
 
 
 class Health(Value, frozen=True, kw_only=True):

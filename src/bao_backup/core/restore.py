@@ -1,8 +1,9 @@
 """The manager's decision for an OpenBaoRestore: from what is observed, and the time, what to do next.
 
 `step_restore` is level-triggered, as `step` is. A restore goes Pending, Validating (it waits until it
-is alone, and takes the cluster's lock), Running (its run was seen), and Completed or Failed. It is
-started in Validating only: from Running on never again, whatever became of its run.
+is alone, and takes the cluster's lock), Running, and Completed or Failed. In Validating its run is made,
+and held: until it is released nothing has begun, and it may be made again. Running says which run is
+released, before it is: from then on there is never another one, whatever became of it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from bao_backup.core.restore_spec import FINAL_PHASES, OpenBaoRestore, RestorePh
 from bao_backup.core.restoring import (
     DiscardRun,
     ObservedRestore,
+    ReleaseRun,
     RestoreAction,
     RestoreDecision,
     StartRestore,
@@ -29,7 +31,7 @@ from bao_backup.core.status import Condition, OperationLock, conditions_with
 
 #: How soon a restore that waits is tried again, when nothing happens before.
 LOOK_AGAIN = timedelta(seconds=60)
-#: How soon to see that a run is there, or is gone.
+#: How soon to see that a run is there, is released, or is gone.
 SEE_THAT_IT_HAPPENED = timedelta(seconds=1)
 
 OVERRIDE = "OperationLockOverride"
@@ -42,13 +44,14 @@ def step_restore(observed: ObservedRestore, now: datetime) -> RestoreDecision:
     if _is_carried_out_by_another(observed):
         lock = observed.cluster.lock if observed.cluster else None
         return RestoreDecision(status=observed.status, lock=lock)
-    if observed.run is not None:
-        return _follow(observed, observed.run, now)
-    if observed.status.phase is RestorePhase.RUNNING:
+    run, released = observed.run, observed.status.phase is RestorePhase.RUNNING
+    if released and (run is None or _is_another(observed.status, run)):
         return _over(observed, *lost(observed, now))
+    if run is not None and (released or not run.held):
+        return _follow(observed, run, now)
     if observed.document is None:
         words = "; ".join(f"{problem.path}: {problem.expected}" for problem in observed.problems)
-        return _over(observed, *fail(observed, "InvalidDocument", words, now))
+        return _over(observed, *fail(observed, "InvalidDocument", words, now), *_put_away(run))
     return _validate(observed, observed.document, now)
 
 
@@ -59,24 +62,34 @@ def _is_carried_out_by_another(observed: ObservedRestore) -> bool:
     return phase is RestorePhase.UNKNOWN or (phase is RestorePhase.RUNNING and theirs)
 
 
+def _is_another(status: RestoreStatus, run: Run) -> bool:
+    """Not the run that was released: a manager that did not know yet that it leads no more made it."""
+    return bool(status.run_uid and run.uid) and run.uid != status.run_uid
+
+
 # --- before the run ----------------------------------------------------------------------------
 
 
 def _validate(observed: ObservedRestore, document: OpenBaoRestore, now: datetime) -> RestoreDecision:
-    status, actions = _accept(observed, document, now)
+    status, events = _accept(observed, document, now)
     blocked = restore_preflight(observed, document)
     if blocked is not None:
-        return _wait(observed, status, actions, blocked, now)
+        return _wait(observed, status, events, blocked, now)
     assert observed.cluster is not None  # noqa: S101 - preflight has seen to it
-    before, run = observed.cluster.lock, restore_run_name(observed.name)
-    lock = before
-    if before is None or before.holder != restore_holder(observed.name):
-        status, lock, told = _take_lock(observed, status, before, now)
-        actions += told
+    lock = observed.cluster.lock
+    actions: tuple[RestoreAction, ...] = ()
+    if lock is None or lock.holder != restore_holder(observed.name):
+        status, lock, actions = _take_lock(observed, status, lock, now)
+    elif observed.run is not None:
+        # It is held, and the lock was seen to be ours.
+        decision = _follow(replace(observed, status=status), observed.run, now)
+        return replace(decision, events=(*events, *decision.events))
+    run = restore_run_name(observed.name)
     status = replace(status, reason="", message=f"the run {run} is being started")
     status = _not_complete(observed, status, "RestoreStarting", now)
     return RestoreDecision(
         status=status,
+        events=events,
         lock=lock,
         actions=(*actions, StartRestore(name=run)),
         wake=now + SEE_THAT_IT_HAPPENED,
@@ -85,16 +98,14 @@ def _validate(observed: ObservedRestore, document: OpenBaoRestore, now: datetime
 
 def _accept(
     observed: ObservedRestore, document: OpenBaoRestore, now: datetime
-) -> tuple[RestoreStatus, tuple[RestoreAction, ...]]:
+) -> tuple[RestoreStatus, tuple[Emit, ...]]:
     """The first look at a document that is right: what it asks for, and what of it has no effect here."""
     status = observed.status
     if status.phase is RestorePhase.VALIDATING:
         return status, ()
     key = status.snapshot_key or document.spec.source.key
     status = replace(status, phase=RestorePhase.VALIDATING, snapshot_key=key)
-    begun: tuple[RestoreAction, ...] = (
-        Emit(reason="RestoreValidationStarted", message=f"of the cluster {document.spec.cluster}"),
-    )
+    begun = (Emit(reason="RestoreValidationStarted", message=f"of the cluster {document.spec.cluster}"),)
     if not document.ignored:
         return status, begun
     words = f"the document is valid; without effect here: {', '.join(document.ignored)}"
@@ -106,27 +117,27 @@ def _accept(
 def _wait(
     observed: ObservedRestore,
     status: RestoreStatus,
-    actions: tuple[RestoreAction, ...],
+    events: tuple[Emit, ...],
     blocked: Blocked,
     now: datetime,
 ) -> RestoreDecision:
-    """Without the lock, so that whatever it waits for may go on."""
+    """Without the lock, so that whatever it waits for may go on; and without a run that would keep it."""
     told = observed.status.reason == blocked.reason
     status = replace(status, reason=blocked.reason, message=f"it waits: {blocked.message}")
     status = _not_complete(observed, status, blocked.reason, now)
     if blocked.reason == LOCKED and not told:
-        actions += (Emit(reason="OperationLockBlocked", message=blocked.message, warning=True),)
-    wake, namesake = now + LOOK_AGAIN, observed.namesake
-    if namesake is not None and namesake.ours and namesake.state is RunState.FINISHED:
+        events += (Emit(reason="OperationLockBlocked", message=blocked.message, warning=True),)
+    namesake, actions = observed.namesake, _put_away(observed.run)
+    if namesake is not None and namesake.ours and (namesake.held or namesake.state is RunState.FINISHED):
         actions += (DiscardRun(name=namesake.name),)
-        wake = now + SEE_THAT_IT_HAPPENED
-    return RestoreDecision(status=status, lock=_let_go(observed), actions=actions, wake=wake)
+    wake = now + (SEE_THAT_IT_HAPPENED if actions else LOOK_AGAIN)
+    return RestoreDecision(status=status, events=events, lock=_let_go(observed), actions=actions, wake=wake)
 
 
 def _take_lock(
     observed: ObservedRestore, status: RestoreStatus, before: OperationLock | None, now: datetime
 ) -> tuple[RestoreStatus, OperationLock, tuple[RestoreAction, ...]]:
-    """The lock, free or (by override) another's, and what is told of it."""
+    """The lock, free or (by override) another's, and what is told of it, once it is taken."""
     lock = _our_lock(observed, now)
     if before is None:
         # An override that was written down, and whose lock went before it was taken, was none.
@@ -142,7 +153,7 @@ def _take_lock(
 
 
 def _follow(observed: ObservedRestore, run: Run, now: datetime) -> RestoreDecision:
-    """Its run is there: under way, or ended."""
+    """Its run is there: held still, under way, or ended."""
     if run.state is RunState.FINISHED:
         return _over(observed, *end_of_run(observed, run, now), ForgetRun(name=run.name))
     status = observed.status
@@ -151,6 +162,7 @@ def _follow(observed: ObservedRestore, run: Run, now: datetime) -> RestoreDecisi
         status,
         phase=RestorePhase.RUNNING,
         start_time=status.start_time or now,
+        run_uid=status.run_uid or run.uid,
         reason="",
         message=f"the run {run.name} is under way",
     )
@@ -159,20 +171,34 @@ def _follow(observed: ObservedRestore, run: Run, now: datetime) -> RestoreDecisi
     if observed.cluster is not None and lock is None:
         lock = _our_lock(observed, now)  # somebody took it away
     known = observed.status.phase is RestorePhase.RUNNING
-    return RestoreDecision(status=status, lock=lock, actions=() if known else begun)
+    return RestoreDecision(
+        status=status,
+        events=() if known else begun,
+        lock=lock,
+        actions=(ReleaseRun(name=run.name, uid=run.uid),) if run.held else (),
+        wake=now + SEE_THAT_IT_HAPPENED if run.held else None,
+    )
 
 
-def _over(observed: ObservedRestore, status: RestoreStatus, *actions: RestoreAction) -> RestoreDecision:
+def _over(
+    observed: ObservedRestore, status: RestoreStatus, told: Emit, *actions: RestoreAction
+) -> RestoreDecision:
     """First its end is written, then the lock is free."""
-    return RestoreDecision(status=status, lock=_let_go(observed), actions=actions)
+    return RestoreDecision(status=status, events=(told,), lock=_let_go(observed), actions=actions)
 
 
 def _finished(observed: ObservedRestore) -> RestoreDecision:
     """It never runs again; what is left over is put away."""
     run = observed.run
-    left = run is not None and run.state is RunState.FINISHED
-    actions = (ForgetRun(name=run.name),) if run is not None and left else ()
-    return _over(observed, observed.status, *actions)
+    actions = _put_away(run)
+    if run is not None and run.state is RunState.FINISHED:
+        actions = (ForgetRun(name=run.name),)
+    return RestoreDecision(status=observed.status, lock=_let_go(observed), actions=actions)
+
+
+def _put_away(run: Run | None) -> tuple[RestoreAction, ...]:
+    """A run that is held has done nothing, and would wait for ever."""
+    return (DiscardRun(name=run.name),) if run is not None and run.held else ()
 
 
 # --- the lock, and what is told ----------------------------------------------------------------

@@ -53,7 +53,7 @@ def _name_free(observed: ObservedRestore) -> Blocked | None:
         words = f"another manager's run has the name {run.name}: remove it, or name the restore otherwise"
         return Blocked(reason="AnotherManager", message=words)
     of_whom = f"the run {run.name} of an earlier restore of this name"
-    if run.state is RunState.UNFINISHED:
+    if run.state is RunState.UNFINISHED and not run.held:
         return Blocked(reason="RestoreInProgress", message=f"{of_whom} is not finished")
     return Blocked(reason="NameTaken", message=f"{of_whom} is removed first")
 

@@ -157,6 +157,9 @@ class RestoreStatus(Value, frozen=True, kw_only=True):
     safety_backup_key: Annotated[
         str, Meta(description="Key of the backup of what was there before: the way back.")
     ] = ""
+    run_uid: Annotated[str, Meta(description="Uid of the Job that was released; no other ever is.")] = (
+        msgspec.field(default="", name="runUID")
+    )
     reason: Annotated[str, Meta(description="Why it waits, or how it ended, in one word for machines.")] = ""
     message: Annotated[str, Meta(description="What happened, and what a person must do next.")] = ""
     conditions: tuple[Condition, ...] = ()

@@ -44,27 +44,36 @@ class RestoreVersions(NamedTuple):
 
 
 class StartRestore(Value, frozen=True, kw_only=True, tag=True):
-    """Start the run of that name, unless it exists already."""
+    """Make the run of that name, unless it exists already; it is held, and does nothing yet."""
 
     name: str
+
+
+class ReleaseRun(Value, frozen=True, kw_only=True, tag=True):
+    """Let the held run of that uid begin: what became of one that is gone nobody can say from here on."""
+
+    name: str
+    uid: str
 
 
 class DiscardRun(Value, frozen=True, kw_only=True, tag=True):
-    """Remove the finished run of an earlier document of the same name: its name is needed."""
+    """Remove the run of this name that is held, or the finished one of an earlier document of this name."""
 
     name: str
 
 
-RestoreAction = StartRestore | ForgetRun | DiscardRun | Emit
+RestoreAction = StartRestore | ReleaseRun | ForgetRun | DiscardRun | Emit
 
 
 class RestoreDecision(Value, frozen=True, kw_only=True):
-    """First the status is written, then the cluster's lock, then the actions are carried out, in order.
+    """First the status is written, and what it says is told; then the lock; then the actions, in order.
 
     A crash anywhere between is harmless: the next step sees what was done and decides the rest again.
     """
 
     status: RestoreStatus
+    #: What people are told once the status is written, whatever becomes of the lock.
+    events: tuple[Emit, ...] = ()
     #: What the cluster's operation lock shall be; as it was observed when it is not to change.
     lock: OperationLock | None
     actions: tuple[RestoreAction, ...] = ()

@@ -257,7 +257,7 @@ def _not_ready(status: BackupStatus, blocked: Blocked, now: datetime) -> BackupS
 
 
 def _forget_restores(observed: Observed) -> tuple[Action, ...]:
-    """The ends of restores' runs whose documents are gone: nobody else sees them.
+    """The restores' runs that are over, or that nobody will release, and whose documents are gone.
 
     Where there are no documents of restores at all just now, as while their kind is installed anew, they
     wait: a run that is forgotten before its end is in the document's status would be started again.
@@ -268,7 +268,7 @@ def _forget_restores(observed: Observed) -> tuple[Action, ...]:
     return tuple(
         ForgetRun(name=run.name)
         for run in observed.restore_runs
-        if run.ours and run.state is RunState.FINISHED and run.name not in waited_for
+        if run.ours and (run.held or run.state is RunState.FINISHED) and run.name not in waited_for
     )
 
 

@@ -104,9 +104,13 @@ class KubernetesApi:
         """Put the object in place of the one whose resourceVersion it names."""
         return await self._call("PUT", path_of(kind, namespace, name), body=body)
 
-    async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
-        """Delete the object, and what it owns after it; KubernetesConflictError when it has another uid."""
-        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+    async def delete(self, kind: Kind, namespace: str, name: str, uid: str, version: str) -> None:
+        """Delete the object, and what it owns after it.
+
+        KubernetesConflictError when it has another uid or resourceVersion.
+        """
+        conditions = {"uid": uid, "resourceVersion": version}
+        body = {"propagationPolicy": "Background", "preconditions": conditions}
         await self._call("DELETE", path_of(kind, namespace, name), body=body)
 
     async def _call(

@@ -76,6 +76,10 @@ class KnownObjects:
         """The restore; None when it is not known (any more)."""
         return self._restores.get(uid)
 
+    def all_restores(self) -> list[KnownRestore]:
+        """Every restore that is known, over or not."""
+        return self._restores.all()
+
     def restores_of(self, known: KnownCluster) -> tuple[UnfinishedRestore, ...] | None:
         """The unfinished restores of the cluster; None where there is no such kind."""
         return self._restores.of((known.namespace, known.name)) if self.has_restores else None

@@ -139,6 +139,10 @@ class KnownRestores:
         """Of all that are known."""
         return set(self._restores)
 
+    def all(self) -> list[KnownRestore]:
+        """All that are known, over or not."""
+        return list(self._restores.values())
+
     def _end(self, old: KnownRestore) -> None:
         there = self._unfinished.get(old.place, {})
         there.pop(old.uid, None)

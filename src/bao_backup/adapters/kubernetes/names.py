@@ -37,6 +37,8 @@ TRY = "openbao.org/try"
 #: Annotations of a Job that restores: the restore's name and uid.
 RESTORE_NAME = "openbao.org/restore-name"
 RESTORE_UID = "openbao.org/restore-uid"
+#: Annotation of a Job that restores: it was released, and whoever suspends it then is not the manager.
+RELEASED = "openbao.org/restore-released"
 #: Annotation of a Job of ours that is over, and whose result is in the status.
 RECORDED = "openbao.org/result-recorded"
 #: Annotation of a Job that the manager ended since its pod could not start: "REASON: MESSAGE".

@@ -54,6 +54,14 @@ def is_ours(job: JsonObject) -> bool:
     return bool(labels.get(names.MANAGED_BY) == names.OURS)
 
 
+def is_held(job: JsonObject) -> bool:
+    """Whether it is a restore's Job of ours that was not released: no pod of it was ever made."""
+    metadata = job["metadata"]
+    restores = (metadata.get("labels") or {}).get(names.COMPONENT) == names.RESTORE_COMPONENT
+    released = names.RELEASED in (metadata.get("annotations") or {})
+    return is_ours(job) and restores and not released and bool((job.get("spec") or {}).get("suspend"))
+
+
 def needs_pods(job: JsonObject, now: datetime) -> bool:
     """Whether the Job's Pods and Events must be looked at to say what became of it."""
     read = read_job(job)
@@ -100,12 +108,13 @@ def run_of(job: JsonObject, pods: Iterable[JsonObject], events: Iterable[JsonObj
     read = read_job(job)
     owned = read_pods(read, pods)
     ours = is_ours(job)
+    name, uid = read.metadata.name, read.metadata.uid
     if read.finished is None and not _is_hung(read, owned, now):
-        return Run(name=read.metadata.name, state=RunState.UNFINISHED, ours=ours)
+        return Run(name=name, state=RunState.UNFINISHED, ours=ours, uid=uid, held=is_held(job))
     result = None
     if ours:
         result = _said(read, owned) or _worked_out(read, owned, read_events(read, owned, events), now)
-    return Run(name=read.metadata.name, state=RunState.FINISHED, ours=ours, result=result)
+    return Run(name=name, state=RunState.FINISHED, ours=ours, result=result, uid=uid)
 
 
 def created_pods(job: JsonObject, events: Iterable[JsonObject]) -> tuple[str, ...]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from bao_backup.adapters.kubernetes.api import EVENTS, RESTORES, Json, KubernetesApi
 from bao_backup.adapters.kubernetes.known_jobs import cluster_uid, is_forgotten, is_watched, restore_uid
-from bao_backup.adapters.kubernetes.known_restores import KnownRestore
+from bao_backup.adapters.kubernetes.known_restores import KnownRestore, Place
 from bao_backup.adapters.kubernetes.manifests import restore_objects
 from bao_backup.adapters.kubernetes.object_event import event_of
 from bao_backup.adapters.kubernetes.options import JobOptions
-from bao_backup.adapters.kubernetes.outcome import is_finished, is_ours
-from bao_backup.adapters.kubernetes.runs import stranger
+from bao_backup.adapters.kubernetes.outcome import is_finished, is_held
+from bao_backup.adapters.kubernetes.restore_counts import RestoreCounts
+from bao_backup.adapters.kubernetes.runs import namesake
 from bao_backup.adapters.kubernetes.runtime import KubernetesRuntime
 from bao_backup.adapters.kubernetes.status_patch import restore_lacks, restore_patch
 from bao_backup.core.errors import BaoBackupError, DocumentError, InternalError
@@ -26,8 +28,14 @@ from bao_backup.core.kubernetes_errors import (
 )
 from bao_backup.core.naming import restore_run_name
 from bao_backup.core.observed import Emit, ForgetRun, Run, RunState
-from bao_backup.core.restore_spec import RestoreStatus
-from bao_backup.core.restoring import DiscardRun, ObservedRestore, RestoreVersions, StartRestore
+from bao_backup.core.restore_spec import RestorePhase, RestoreStatus
+from bao_backup.core.restoring import (
+    DiscardRun,
+    ObservedRestore,
+    ReleaseRun,
+    RestoreVersions,
+    StartRestore,
+)
 from bao_backup.core.result import failed
 from bao_backup.core.status import OperationLock
 from bao_backup.ports import Clock
@@ -70,6 +78,8 @@ class KubernetesRestores:
         #: Fields of the status that the installed schema has no room for; and what was to be in them.
         self._lacking: frozenset[str] = frozenset()
         self._meant: dict[str, RestoreStatus] = {}
+        #: Place of a cluster -> how its restores ended
+        self.counted: defaultdict[Place, RestoreCounts] = defaultdict(RestoreCounts)
         self._known.tell_of_restores(changed, self._let_go)
 
     # --- what the port promises ----------------------------------------------------------------
@@ -83,12 +93,16 @@ class KubernetesRestores:
         if of is not None:
             cluster, cluster_version = await self._clusters.observe(of.uid)
         job = self._job(known)
-        run, namesake = self._refused.get(uid), None
+        run, other = self._refused.get(uid), None
+        if job is None and status.phase is RestorePhase.RUNNING:
+            # Before it is said to be gone: the list of Jobs may be older than what told of the restore.
+            await self._runs.find(known.namespace, restore_run_name(known.name))
+            job = self._job(known)
         if job is not None and not is_watched(job):
             await self._runs.read_again(job)
             job = self._job(known)
         if job is not None and restore_uid(job) != uid:
-            namesake = replace(stranger(job), ours=is_ours(job))
+            other = namesake(job)
         elif job is not None and not is_forgotten(job):
             run = await self._runs.of(job, cluster_uid(job))
         observed = ObservedRestore(
@@ -103,7 +117,7 @@ class KubernetesRestores:
             leaving=known.leaving,
             cluster=cluster,
             run=run,
-            namesake=namesake,
+            namesake=other,
         )
         return observed, RestoreVersions(known.version, cluster_version)
 
@@ -124,6 +138,7 @@ class KubernetesRestores:
         except KubernetesConflictError:
             await self._look_again(known)
             return False
+        self.counted[known.namespace, known.cluster].see(known.read_status().phase, status)
         self._known.take_restore(answer, by_us=True)
         self._lacking |= restore_lacks(answer.get("status") or {}, status)
         return True
@@ -150,6 +165,11 @@ class KubernetesRestores:
         except (DocumentError, KubernetesDeniedError, KubernetesRefusedError) as error:
             self._refuse(uid, run, error)
 
+    async def release(self, uid: str, run: ReleaseRun) -> None:
+        job = self._job(self._known.restore(uid))
+        if job is not None and job["metadata"]["uid"] == run.uid and is_held(job):
+            await self._runs.release(job)
+
     async def forget(self, uid: str, run: ForgetRun) -> None:
         self._refused.pop(uid, None)
         job = self._job(self._known.restore(uid))
@@ -158,9 +178,9 @@ class KubernetesRestores:
 
     async def discard(self, uid: str, run: DiscardRun) -> None:
         job = self._job(self._known.restore(uid))
-        if job is None or restore_uid(job) == uid or job["metadata"]["name"] != run.name:
+        if job is None or job["metadata"]["name"] != run.name:
             return
-        if is_finished(job):
+        if is_held(job) or (is_finished(job) and restore_uid(job) != uid):
             await self._runs.discard(job)
 
     async def emit(self, uid: str, event: Emit) -> None:

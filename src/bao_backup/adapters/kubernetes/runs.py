@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from bao_backup.adapters.kubernetes.api import EVENTS, JOBS, PODS, Json, KubernetesApi
 from bao_backup.adapters.kubernetes.known_jobs import cluster_uid, is_forgotten
 from bao_backup.adapters.kubernetes.known_objects import KnownObjects
 from bao_backup.adapters.kubernetes.manifests import RunObjects
-from bao_backup.adapters.kubernetes.names import RECORDED
-from bao_backup.adapters.kubernetes.outcome import created_pods, is_finished, needs_pods, run_of
+from bao_backup.adapters.kubernetes.names import RECORDED, RELEASED
+from bao_backup.adapters.kubernetes.outcome import (
+    created_pods,
+    is_finished,
+    is_held,
+    is_ours,
+    needs_pods,
+    run_of,
+)
 from bao_backup.adapters.kubernetes.run_parts import RunParts
-from bao_backup.core.kubernetes_errors import KubernetesConflictError, KubernetesMissingError
+from bao_backup.core.kubernetes_errors import (
+    KubernetesConflictError,
+    KubernetesMissingError,
+    KubernetesRefusedError,
+)
 from bao_backup.core.observed import Run, RunState
 from bao_backup.ports import Clock
 
@@ -100,13 +113,43 @@ class Runs:
             self._known.take_job(body, by_us=True)
         self._ended.pop(metadata["uid"], None)
 
-    async def discard(self, job: Json) -> None:
-        """Remove the Job, which is over, with its Pods; no error when it is gone, or another is there."""
+    async def release(self, job: Json) -> None:
+        """Let a Job that is held begin; nothing happens when it is gone, or another is there."""
         metadata = job["metadata"]
-        with suppress(KubernetesMissingError, KubernetesConflictError):
-            await self._api.delete(JOBS, metadata["namespace"], metadata["name"], metadata["uid"])
+        change = {
+            "metadata": {"uid": metadata["uid"], "annotations": {RELEASED: "true"}},
+            "spec": {"suspend": False},
+        }
+        try:
+            body = await self._api.patch(JOBS, metadata["namespace"], metadata["name"], change)
+        except KubernetesMissingError:
+            self._known.drop_job(job)
+        except KubernetesRefusedError:
+            await self.read_again(job)
+            there = self._known.jobs.named(metadata["namespace"], metadata["name"])
+            if there is not None and there["metadata"]["uid"] == metadata["uid"]:
+                raise  # else it is another, whose uid does not change
+        else:
+            self._known.take_job(body, by_us=True)
+
+    async def discard(self, job: Json) -> None:
+        """Remove the Job, which is over or held, with its Pods, unless it was changed since it was seen."""
+        metadata = job["metadata"]
+        names = metadata["namespace"], metadata["name"], metadata["uid"]
+        try:
+            await self._api.delete(JOBS, *names, metadata["resourceVersion"])
+        except KubernetesConflictError:
+            await self.read_again(job)
+            return
+        except KubernetesMissingError:
+            pass
         self._ended.pop(metadata["uid"], None)
         self._known.drop_job(job)
+
+    async def find(self, namespace: str, name: str) -> None:
+        """Take in the Job of that name, if there is one, which nobody told of."""
+        with suppress(KubernetesMissingError):
+            self._known.take_job(await self._api.get(JOBS, namespace, name), by_us=True)
 
     async def read_again(self, job: Json) -> None:
         """No event of it may have come, or none comes at all."""
@@ -128,6 +171,12 @@ class Runs:
 
 
 def stranger(job: Json) -> Run:
-    """A Job that is not this cluster's, or not this restore's: its result is for others to read."""
+    """A Job that is not this cluster's: its result is for others to read."""
+    return replace(namesake(job), ours=False)
+
+
+def namesake(job: Json) -> Run:
+    """A Job that is not this restore's, and has the name of its run."""
     state = RunState.FINISHED if is_finished(job) else RunState.UNFINISHED
-    return Run(name=job["metadata"]["name"], state=state, ours=False)
+    metadata = job["metadata"]
+    return Run(name=metadata["name"], state=state, ours=is_ours(job), uid=metadata["uid"], held=is_held(job))

@@ -20,7 +20,7 @@ from bao_backup.adapters.kubernetes.manifests import check_objects, run_objects
 from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
 from bao_backup.adapters.kubernetes.object_event import event_of
 from bao_backup.adapters.kubernetes.options import JobOptions
-from bao_backup.adapters.kubernetes.outcome import is_finished
+from bao_backup.adapters.kubernetes.outcome import is_finished, is_held
 from bao_backup.adapters.kubernetes.places import Places
 from bao_backup.adapters.kubernetes.runs import Runs
 from bao_backup.adapters.kubernetes.status_patch import backup_patch, lacks, lock_patch, memory_of
@@ -190,6 +190,9 @@ class KubernetesRuntime:
             self._count(uid, refused)
         known = self.known.cluster(uid)
         job = self.known.jobs.get(known.namespace, known.name, run.name)
+        if job is not None and cluster_uid(job) == uid and is_held(job):
+            await self.runs.discard(job)
+            return
         if job is None or cluster_uid(job) != uid or not is_finished(job):
             return
         ended = await self.runs.forget(job)

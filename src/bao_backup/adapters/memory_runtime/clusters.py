@@ -30,8 +30,11 @@ from bao_backup.ports import Clock
 class RestoreRun:
     """A restore's run, which belongs to the cluster."""
 
-    #: uid of the restore that it was started for
+    #: uid of the restore that it was made for
     restore: str
+    uid: str = ""
+    #: It was not released.
+    held: bool = True
     #: None: it is under way.
     result: Result | None = None
     forgotten: bool = False
@@ -40,6 +43,10 @@ class RestoreRun:
     def state(self) -> RunState:
         """Where it is."""
         return RunState.FINISHED if self.result is not None else RunState.UNFINISHED
+
+    def seen(self, name: str) -> Run:
+        """It, as managers see it."""
+        return Run(name=name, state=self.state, result=self.result, uid=self.uid, held=self.held)
 
 
 @dataclass(slots=True)
@@ -107,8 +114,8 @@ class MemoryRuntime:
     def end_restore(self, uid: str, name: str, result: Result | None) -> None:
         """A restore's run ends, with a result or (None) without one; its document may be gone."""
         run = self._cluster(uid).restore_runs.get(name)
-        if run is None:
-            raise InternalError(f"end {name}", "there is no such run")
+        if run is None or run.held:
+            raise InternalError(f"end {name}", "no such run has begun")
         unknown = RestoreUnknownError.exit_code
         run.result = result if result is not None else _no_result(name, self._clock.now(), unknown)
 
@@ -178,9 +185,7 @@ class MemoryRuntime:
             runs=tuple(run for run in runs if not is_check_run(run.name)),
             check_runs=tuple(run for run in runs if is_check_run(run.name)),
             restore_runs=tuple(
-                Run(name=name, state=run.state, result=run.result)
-                for name, run in cluster.restore_runs.items()
-                if not run.forgotten
+                run.seen(name) for name, run in cluster.restore_runs.items() if not run.forgotten
             ),
             trigger=cluster.trigger,
             can_ask_health=self._health is not None,
@@ -216,7 +221,9 @@ class MemoryRuntime:
         if cluster.runs.get(run.name) is not None:
             cluster.forgotten.add(run.name)
         restore_run = cluster.restore_runs.get(run.name)
-        if restore_run is not None and restore_run.result is not None:
+        if restore_run is not None and restore_run.held:
+            del cluster.restore_runs[run.name]
+        elif restore_run is not None and restore_run.result is not None:
             restore_run.forgotten = True
 
     async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:

@@ -13,7 +13,7 @@ from bao_backup.adapters.memory_runtime.clusters import MemoryRuntime, RestoreRu
 from bao_backup.core.errors import DocumentError, InternalError, Problem
 from bao_backup.core.model import Result
 from bao_backup.core.naming import restore_run_name
-from bao_backup.core.observed import Emit, ForgetRun, Run, UnfinishedRestore
+from bao_backup.core.observed import Emit, ForgetRun, UnfinishedRestore
 from bao_backup.core.restore_spec import (
     FINAL_PHASES,
     OpenBaoRestore,
@@ -21,7 +21,13 @@ from bao_backup.core.restore_spec import (
     cluster_under_restore,
     parse_restore,
 )
-from bao_backup.core.restoring import DiscardRun, ObservedRestore, RestoreVersions, StartRestore
+from bao_backup.core.restoring import (
+    DiscardRun,
+    ObservedRestore,
+    ReleaseRun,
+    RestoreVersions,
+    StartRestore,
+)
 from bao_backup.core.status import OperationLock
 from bao_backup.ports import Clock
 
@@ -53,8 +59,9 @@ class MemoryRestores:
         self._clusters = clusters
         self._clock = clock
         self._restores: dict[str, _Restore] = {}
-        #: Every run that was really started: restore's uid and run, in order.
-        self.started: list[tuple[str, StartRestore]] = []
+        #: Every run that was really made, and every one that really began: restore's uid and run, in order.
+        self.made: list[tuple[str, StartRestore]] = []
+        self.started: list[tuple[str, ReleaseRun]] = []
         clusters.show_restores(self._unfinished)
 
     # --- what the world does -------------------------------------------------------------------
@@ -126,7 +133,7 @@ class MemoryRestores:
         run = self._clusters.restore_runs(restore.namespace, restore.cluster).get(name)
         own, known = run is not None and run.restore == uid, None
         if run is not None:
-            known = Run(name=name, state=run.state, result=run.result)
+            known = run.seen(name)
         observed = ObservedRestore(
             namespace=restore.namespace,
             name=restore.name,
@@ -163,7 +170,13 @@ class MemoryRestores:
             raise InternalError(f"start {run.name}", f"there is no cluster {restore.cluster}")
         runs = self._clusters.restore_runs(restore.namespace, restore.cluster)
         if run.name not in runs:
-            runs[run.name] = RestoreRun(restore=uid)
+            self.made.append((uid, run))
+            runs[run.name] = RestoreRun(restore=uid, uid=f"run-{len(self.made)}")
+
+    async def release(self, uid: str, run: ReleaseRun) -> None:
+        own = self._own_run(uid)
+        if own is not None and own.held and own.uid == run.uid:
+            own.held = False
             self.started.append((uid, run))
 
     async def forget(self, uid: str, run: ForgetRun) -> None:
@@ -174,8 +187,8 @@ class MemoryRestores:
     async def discard(self, uid: str, run: DiscardRun) -> None:
         restore = self._restore(uid)
         runs = self._clusters.restore_runs(restore.namespace, restore.cluster)
-        other = runs.get(run.name)
-        if other is not None and other.restore != uid and other.result is not None:
+        there = runs.get(run.name)
+        if there is not None and (there.held or (there.restore != uid and there.result is not None)):
             del runs[run.name]
 
     async def emit(self, uid: str, event: Emit) -> None:

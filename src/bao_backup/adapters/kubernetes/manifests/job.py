@@ -17,6 +17,8 @@ def job(work: Work, options: JobOptions) -> Manifest:
     for each in reversed(work.targets):
         pod_labels |= each.target.workload_identity.pod_labels if each.target.workload_identity else {}
     key = {names.KEY: work.key} if work.key else {}
+    # A restore's pod is made once the manager released this very Job: it must not be made twice.
+    held = {"suspend": True} if work.component == names.RESTORE_COMPONENT else {}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -26,6 +28,7 @@ def job(work: Work, options: JobOptions) -> Manifest:
             # snapshot must never be submitted twice. (The existing operator's restores have 3.)
             "backoffLimit": 0,
             "activeDeadlineSeconds": work.deadline_seconds,
+            **held,
             "template": {
                 "metadata": {
                     "labels": merged(pod_labels, labels),
