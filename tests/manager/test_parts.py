@@ -25,9 +25,9 @@ from bao_backup.core.from_document import settings_from_document
 from bao_backup.core.observed import ForgetRun, Health, RunState, StartRun
 from bao_backup.core.settings import to_environment
 from bao_backup.core.spec import OpenBaoCluster
-from bao_backup.core.status import BackupStatus
+from bao_backup.core.status import BackupStatus, Condition
 from bao_backup.entry.logs import Log
-from bao_backup.entry.metrics import ClusterFigures, exposition
+from bao_backup.entry.metrics import ClusterFigures, RestoreFigures, exposition
 from bao_backup.entry.serving import figures_of
 from bao_backup.entry.web import serving_web
 
@@ -103,6 +103,57 @@ def test_metrics_of_an_odd_status() -> None:
     assert b'openbao_backup_last_duration_seconds{name="other",namespace="a"} 5.0' in told
     assert b'openbao_backup_last_duration_seconds{name="odd"' not in told
     assert b'openbao_backup_success_total{name="odd",namespace="a"} 1.0' in told
+
+
+def test_metrics_of_restores() -> None:
+    """Unknown and sealed are failures, and told apart; where nobody hears of restores nothing is said."""
+    without = ClusterFigures(
+        namespace="a", name="without", status=BackupStatus(), succeeded=0, failed=0, dropped=0
+    )
+    figures = RestoreFigures(succeeded=3, failed=4, unknown=2, sealed=1, last_duration=timedelta(seconds=90))
+    told = exposition(
+        lambda: [
+            without,
+            without._replace(name="some", restores=figures),
+            without._replace(name="none", restores=RestoreFigures(0, 0, 0, 0)),
+        ]
+    ).decode()
+    values = dict(line.rsplit(" ", 1) for line in told.splitlines() if line.startswith("openbao_restore_"))
+    assert values == {
+        'openbao_restore_duration_seconds{name="some",namespace="a"}': "90.0",
+        'openbao_restore_total{name="some",namespace="a"}': "7.0",
+        'openbao_restore_success_total{name="some",namespace="a"}': "3.0",
+        'openbao_restore_failure_total{name="some",namespace="a"}': "4.0",
+        'openbao_restore_unknown_total{name="some",namespace="a"}': "2.0",
+        'openbao_restore_sealed_total{name="some",namespace="a"}': "1.0",
+    } | {
+        f'openbao_restore_{what}total{{name="none",namespace="a"}}': "0.0"
+        for what in ("", "success_", "failure_", "unknown_", "sealed_")
+    }
+
+
+@pytest.mark.parametrize(("verdict", "value"), [("True", "1.0"), ("False", "0.0"), ("Unknown", None)])
+def test_metric_of_a_check(verdict: str, value: str | None) -> None:
+    """1 or 0, and nothing while a check is under way, or says nothing of the configuration."""
+    condition = Condition(
+        type="ConfigurationProven",
+        status=verdict,
+        reason="x",
+        message="x",
+        last_transition_time=datetime(2026, 11, 22, tzinfo=UTC),
+    )
+    cluster = ClusterFigures(
+        namespace="a",
+        name="b",
+        status=BackupStatus(conditions=(condition,)),
+        succeeded=0,
+        failed=0,
+        dropped=0,
+    )
+    lines = exposition(lambda: [cluster, cluster._replace(name="unchecked", status=BackupStatus())])
+    told = [each for each in lines.decode().splitlines() if each.startswith("openbao_backup_configuration")]
+    name = 'openbao_backup_configuration_proven{name="b",namespace="a"}'
+    assert told == ([f"{name} {value}"] if value else [])
 
 
 def test_port_in_use(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 
 from kubernetes_asyncio.client import Configuration
 
 from bao_backup.adapters.kubernetes.api import KubernetesApi
+from bao_backup.adapters.kubernetes.known_restores import Place
 from bao_backup.adapters.kubernetes.options import JobOptions
+from bao_backup.adapters.kubernetes.restore_counts import RestoreCounts, last_durations
 from bao_backup.adapters.kubernetes.restore_runtime import KubernetesRestores
 from bao_backup.adapters.kubernetes.run_watch import RunWatch
 from bao_backup.adapters.kubernetes.runtime import Counted, KubernetesRuntime
@@ -18,7 +21,7 @@ from bao_backup.core.errors import BaoBackupError, InternalError
 from bao_backup.core.kubernetes_errors import KubernetesError
 from bao_backup.core.observed import Emit
 from bao_backup.entry.logs import Log
-from bao_backup.entry.metrics import ClusterFigures
+from bao_backup.entry.metrics import ClusterFigures, RestoreFigures
 from bao_backup.flows.manage import reconcile
 from bao_backup.flows.manage_restore import reconcile_restore
 from bao_backup.flows.manager import Manager
@@ -79,7 +82,7 @@ class Leading:
         self._clusters = Manager(
             partial(reconcile, self._runtime, clock), clock, self._complain, at_once=AT_ONCE
         )
-        restores = KubernetesRestores(
+        self._restore_runtime = KubernetesRestores(
             api,
             self._runtime,
             clock=clock,
@@ -88,7 +91,9 @@ class Leading:
             changed=self._restore_changed,
             gone=self._restore_gone,
         )
-        self._restores = Manager(partial(reconcile_restore, restores, clock), clock, self._complain)
+        self._restores = Manager(
+            partial(reconcile_restore, self._restore_runtime, clock), clock, self._complain
+        )
 
     def _cluster_changed(self, uid: str) -> None:
         self._clusters.add(uid)
@@ -112,6 +117,7 @@ class Leading:
     def figures(self) -> list[ClusterFigures]:
         """What the metrics tell of each cluster."""
         nothing = Counted()
+        durations = last_durations(self._runtime.known.all_restores())
         found = []
         for known in list(self._runtime.known.clusters.values()):
             counted = self._runtime.counted.get(known.uid, nothing)
@@ -123,9 +129,23 @@ class Leading:
                     succeeded=counted.succeeded,
                     failed=counted.failed,
                     dropped=counted.dropped,
+                    restores=self._restore_figures((known.namespace, known.name), durations),
                 )
             )
         return found
+
+    def _restore_figures(self, place: Place, durations: Mapping[Place, timedelta]) -> RestoreFigures | None:
+        """None where there are no documents of restores."""
+        if not self._runtime.known.has_restores:
+            return None
+        counted = self._restore_runtime.counted.get(place) or RestoreCounts()
+        return RestoreFigures(
+            succeeded=counted.succeeded,
+            failed=counted.failed,
+            unknown=counted.unknown,
+            sealed=counted.sealed,
+            last_duration=durations.get(place),
+        )
 
     # --- the whole -----------------------------------------------------------------------------
 

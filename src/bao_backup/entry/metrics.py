@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
@@ -10,11 +11,24 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from bao_backup.core.checking import CONDITION
 from bao_backup.core.duration import parse_go_duration
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.status import BackupStatus
 
 LABELS = ("namespace", "name")
+
+
+class RestoreFigures(NamedTuple):
+    """What is known of the restores of one cluster."""
+
+    succeeded: int
+    #: Those that are unknown and sealed are among them.
+    failed: int
+    unknown: int
+    sealed: int
+    #: Of the last one that succeeded.
+    last_duration: timedelta | None = None
 
 
 class ClusterFigures(NamedTuple):
@@ -26,6 +40,8 @@ class ClusterFigures(NamedTuple):
     succeeded: int
     failed: int
     dropped: int
+    #: None: the manager hears of no restores.
+    restores: RestoreFigures | None = None
 
     @property
     def running(self) -> bool:
@@ -64,12 +80,43 @@ GAUGES: dict[str, tuple[str, Callable[[ClusterFigures], float | None]]] = {
         "0 none yet, 1 the last one is good, 2 the last one failed, 3 one is under way.",
         lambda c: state_of(c),  # noqa: PLW0108 - defined below
     ),
+    "openbao_backup_configuration_proven": (
+        "1 when the last check of the configuration found it good, 0 when it did not.",
+        lambda c: proven(c.status),
+    ),
+    "openbao_restore_duration_seconds": (
+        "How long the last restore of the cluster took that succeeded.",
+        lambda c: (
+            c.restores.last_duration.total_seconds() if c.restores and c.restores.last_duration else None
+        ),
+    ),
 }
 
-COUNTERS: dict[str, tuple[str, Callable[[ClusterFigures], int]]] = {
+#: name -> help, value of a cluster (None: nobody counts that here)
+COUNTERS: dict[str, tuple[str, Callable[[ClusterFigures], int | None]]] = {
     "openbao_backup_success_total": ("Runs that ended in a proven backup.", lambda c: c.succeeded),
     "openbao_backup_failure_total": ("Runs that failed.", lambda c: c.failed),
     "openbao_backup_retention_deleted_total": ("Backups that retention dropped.", lambda c: c.dropped),
+    "openbao_restore_total": (
+        "Restores of the cluster that ended, in whatever way.",
+        lambda c: c.restores.succeeded + c.restores.failed if c.restores else None,
+    ),
+    "openbao_restore_success_total": (
+        "Restores that succeeded.",
+        lambda c: c.restores.succeeded if c.restores else None,
+    ),
+    "openbao_restore_failure_total": (
+        "Restores that failed, those that are unknown or sealed among them.",
+        lambda c: c.restores.failed if c.restores else None,
+    ),
+    "openbao_restore_unknown_total": (
+        "Restores of which nobody knows what the server took.",
+        lambda c: c.restores.unknown if c.restores else None,
+    ),
+    "openbao_restore_sealed_total": (
+        "Restores after which the server is sealed: somebody has to unseal it.",
+        lambda c: c.restores.sealed if c.restores else None,
+    ),
 }
 
 
@@ -79,6 +126,12 @@ def _seconds_of(duration: str) -> float | None:
         return parse_go_duration(duration).total_seconds() if duration else None
     except ConfigurationError:
         return None
+
+
+def proven(status: BackupStatus) -> float | None:
+    """The number of `openbao_backup_configuration_proven`; None while no check says anything."""
+    condition = status.condition(CONDITION)
+    return {"True": 1.0, "False": 0.0}.get(condition.status) if condition is not None else None
 
 
 def state_of(cluster: ClusterFigures) -> float:
@@ -107,7 +160,8 @@ class StatusCollector(Collector):
         for name, (words, count) in COUNTERS.items():
             counter = CounterMetricFamily(name, words, labels=LABELS)
             for cluster in clusters:
-                counter.add_metric((cluster.namespace, cluster.name), count(cluster))
+                if (counted := count(cluster)) is not None:
+                    counter.add_metric((cluster.namespace, cluster.name), counted)
             yield counter
 
 
