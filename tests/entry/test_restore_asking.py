@@ -121,6 +121,18 @@ def test_anything_else_is_no(site: RestoreWorld, terminal: Terminal, answer: str
     assert (site.data, site.safety_keys()) == ({"x": NEW, "y": NEW}, [])
 
 
+def test_what_was_typed_before_the_question_is_no_answer(site: RestoreWorld, terminal: Terminal) -> None:
+    """Neither a yes, nor the impatient return that would be a no."""
+    terminal.type("\nyes\n")
+    terminal.until(QUESTION)
+    time.sleep(0.5)
+    assert terminal.process.poll() is None
+    assert site.data == {"x": NEW, "y": NEW}
+    terminal.type("prod\n")
+    assert terminal.end() == 0, terminal.shown
+    assert site.data == {"x": OLD}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_asking(site: RestoreWorld, terminal: Terminal, number: signal.Signals) -> None:
     """Exit 7."""
