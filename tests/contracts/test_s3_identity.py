@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.stores.s3_addresses import (
     TokenService,
     container_service,
@@ -165,6 +166,17 @@ def test_token_service_of_china() -> None:
     """Amazon's regions there have a domain of their own."""
     found = token_service(settings(endpoint="https://s3.cn-north-1.amazonaws.com.cn"), "cn-north-1", {})
     assert found == ("https://sts.cn-north-1.amazonaws.com.cn/", False)
+
+
+@pytest.mark.parametrize("region", ["evil.example/", "evil.example#", "a@evil.example:443/", "x y", "\u00fc"])
+def test_a_region_that_would_name_another_host(region: str) -> None:
+    """Neither the store nor the token service is looked for there."""
+    with pytest.raises(ConfigurationError, match="no region's name"):
+        token_service(settings(), region, {})
+    with pytest.raises(ConfigurationError, match="no region's name"):
+        open_store(settings(region=region), SECRET)
+    with pytest.raises(ConfigurationError, match="no region's name"):
+        open_store(settings(), {**SECRET, "AWS_REGION": region})
 
 
 def test_a_token_service_in_clear_text() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -20,6 +21,8 @@ OF_CONTAINERS = ("169.254.170.2", "169.254.170.23", "fd00:ec2::23")
 #: Where EC2 gives an instance its keys (Amazon EC2 User Guide, "Instance metadata").
 INSTANCE_SERVICE = "http://169.254.169.254"
 INSTANCE_SERVICE_IPV6 = "http://[fd00:ec2::254]"
+
+_REGION = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
 class TokenService(NamedTuple):
@@ -69,7 +72,13 @@ def token_service(settings: StoreSettings, region: str, environment: Mapping[str
 
 
 def amazon_domain(region: str) -> str:
-    """The domain of Amazon's services in a region: China's have one of their own."""
+    """The domain of Amazon's services in a region: China's have one of their own.
+
+    Raises ConfigurationError: the region is no name. As a part of a host's it could name any other host.
+    """
+    if not _REGION.fullmatch(region):
+        doing = "read the region of the bucket"
+        raise ConfigurationError(doing, "it is no region's name", hint='write it as "eu-central-1"')
     return "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
 
 
