@@ -85,7 +85,11 @@ def test_one_of_several_is_named(command: Command, world: World, target: list[st
         (["a/x"], ["--cluster", "a/y"], "find the cluster a/y in {}: there is a/x; name one of them"),
         ([], ["--cluster", "a/y"], "find the cluster a/y in {}: there is no backup of any cluster"),
         ([], [], "find a cluster in {}: there is no backup of any cluster; see that the bucket"),
-        (["team/a/x"], [], "find a cluster in {0}: there is none; backups are below {0}/team: give that"),
+        (
+            ["team/a/x"],
+            [],
+            'find a cluster in {0}: there is none; backups are below "{0}?pathPrefix=team": give that',
+        ),
     ],
 )
 def test_a_cluster_that_is_not_there(
@@ -163,10 +167,8 @@ def test_all_clusters(command: Command, world: World, target: list[str]) -> None
     ]
     total, other = answer.err.splitlines()
     assert total.startswith(f"4 backups of 3 clusters in file://{world.target}, ")
-    assert (
-        other
-        == f"there are backups below file://{world.target}/team, too: give that as --target to list them"
-    )
+    url = f"file://{world.target}?pathPrefix=team"
+    assert other == f'there are backups below "{url}", too: give that as --target to list them'
     listed = command("list", *target, "--all-clusters", "--latest", "--output", "json", config=None).json
     assert [(each["namespace"], each["cluster"], each["key"]) for each in listed["backups"]] == [
         ("a", "x", keys[3]),
@@ -339,6 +341,18 @@ def test_rights_that_end_at_the_clusters_folder(
     assert (answer.code, answer.out) == (5, "")
     assert reason in answer.complaint
     assert why in answer.complaint
+
+
+def test_a_target_below_is_told_as_it_is_given(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the server that it is at: without it the keys would be shown to Amazon."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    key = backup_key("team a/b%41/n/c", FIRST, "00000001")
+    with bucket_of([key, receipt_key(key)]) as server:
+        url = f"s3://b?endpoint=http://127.0.0.1:{server.server_port}&pathStyle=true"
+        told = command("list", "--target", url, config=None).complaint.split('"')[1]
+        answer = command("list", "--target", told, "--output", "json", config=None)
+    assert [backup["key"] for backup in answer.json["backups"]] == [key]
 
 
 def test_latest_is_not_what_was_there_before_a_restore(command: Command, world: World) -> None:

@@ -14,7 +14,7 @@ from bao_backup.core.naming import ClusterBackups, catalogue, catalogue_of_all, 
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.settings import RunSettings
 from bao_backup.core.storage import StoreSettings, find_credentials
-from bao_backup.core.target_url import parse_target_url
+from bao_backup.core.target_url import TargetUrl, format_target_url, parse_target_url
 from bao_backup.entry.source import Source, load_settings, load_settings_of_all
 from bao_backup.entry.wiring import store_of
 from bao_backup.ports import Store
@@ -182,9 +182,10 @@ def _named(target: OpenTarget, cluster: str) -> Place:
 
 
 def elsewhere(target: OpenTarget, found: Sequence[ClusterBackups]) -> tuple[str, ...]:
-    """The places below the target that are targets themselves, of those that were found there."""
+    """The targets below this one, of those that were found there: what `--target` takes, with its options."""
     longer = {each.path_prefix for each in found} - {target.path_prefix}
-    return tuple(f"{target.store.location}/{prefix}" for prefix in sorted(longer))
+    urls = (TargetUrl(store=target.settings, path_prefix=prefix) for prefix in sorted(longer))
+    return tuple(f'"{format_target_url(url)}"' for url in urls)
 
 
 def _here(target: OpenTarget, found: Sequence[ClusterBackups]) -> list[ClusterBackups]:
