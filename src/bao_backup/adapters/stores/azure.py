@@ -214,4 +214,11 @@ def _ask(requests: Requests, verb: str, key: str, asked: Asked) -> Answer:
         url, data=b"" if asked.method == "PUT" else None, method=asked.method, headers=dict(headers)
     )
     doing = requests.translator.named(verb, key)
-    return ask(request, doing, settings.request_timeout, context, proxy=settings.proxy)
+    return ask(
+        request,
+        doing,
+        settings.request_timeout,
+        context,
+        proxy=settings.proxy,
+        connect_timeout=settings.connect_timeout,
+    )

@@ -102,7 +102,14 @@ def _send(asking: _Asking) -> Answer:
     )
     doing = asking.translator.named("look at")
     settings = asking.settings
-    answer = ask(request, doing, settings.request_timeout, asking.context, proxy=settings.proxy)
+    answer = ask(
+        request,
+        doing,
+        settings.request_timeout,
+        asking.context,
+        proxy=settings.proxy,
+        connect_timeout=settings.connect_timeout,
+    )
     if answer.status >= 300:
         error = asking.translator.answered(answer.status, answer.text, "look at", "", answer.headers)
         if not isinstance(error, StorageDeniedError):

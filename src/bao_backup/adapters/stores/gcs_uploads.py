@@ -269,7 +269,14 @@ class Uploads:
             url, data=body, headers=sent, method=method
         )
         settings = self._settings
-        return ask(request, self._doing(key), settings.request_timeout, self._context, proxy=settings.proxy)
+        return ask(
+            request,
+            self._doing(key),
+            settings.request_timeout,
+            self._context,
+            proxy=settings.proxy,
+            connect_timeout=settings.connect_timeout,
+        )
 
     def _doing(self, key: str) -> str:
         return self._translator.named("upload", key)

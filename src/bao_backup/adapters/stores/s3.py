@@ -71,6 +71,7 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
         region,
         lambda: trusting(authorities, unverified=settings.insecure_skip_verify),
         settings.proxy,
+        settings.connect_timeout,
     )
     requests = Requests(bucket, keys.keys, translator)
     sweep = Uploads(requests, settings.dead_after).sweep

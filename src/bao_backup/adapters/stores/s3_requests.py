@@ -31,6 +31,8 @@ class Bucket(NamedTuple):
     context: Callable[[], ssl.SSLContext]
     #: URL of the proxy; empty: the environment's.
     proxy: str = ""
+    #: Seconds; 0: as those of each wait.
+    connect_timeout: float = 0
 
 
 class Requests:
@@ -110,7 +112,14 @@ class Requests:
             headers=signed,
         )
         doing = self._translator.named(verb, key)
-        return ask(request, doing, timeout, self._context, proxy=self._bucket.proxy)
+        return ask(
+            request,
+            doing,
+            timeout,
+            self._context,
+            proxy=self._bucket.proxy,
+            connect_timeout=self._bucket.connect_timeout,
+        )
 
 
 class Signed(NamedTuple):
