@@ -233,6 +233,7 @@ def test_a_restore_that_ends_while_it_sends(
     kill(site, how)
     status = until_phase(site, how, "Failed", seconds=90)
     site.until("the lock to be free", lambda: not site.lock("cut"))
+    stalling_way.reset_all()  # what was on its way never arrives
     stalling_way.clear()
     assert status["reason"] in ends, status
     assert told(status) == ends[status["reason"]]
