@@ -256,6 +256,41 @@ def test_a_document_that_cannot_run_on_kubernetes_has_ended(stage: OnApiInMemory
     assert stage.begun() == 0
 
 
+def cluster_with(stage: OnApiInMemory, backup: Json, **status: object) -> None:
+    """The cluster's backups are these now."""
+    cluster = stage.server.find(CLUSTERS, stage.namespace, CLUSTER)
+    assert cluster is not None
+    stage.server.put(CLUSTERS, cluster | {"spec": cluster["spec"] | {"backup": backup}, "status": status})
+    stage._see()
+
+
+def test_a_cluster_that_is_wrong_for_backups_alone(stage: OnApiInMemory) -> None:
+    """What is right of it is enough for the restore, with the status as it is; the Job is made by it."""
+    target = {"provider": "s3", "bucket": "own"}
+    cluster_with(stage, {"schedule": "0 0 30 2 *", "target": target}, upgrade={"to": "2.5.0"})
+    observed, _ = look(stage)
+    assert observed.cluster is not None
+    assert (observed.cluster.document, observed.cluster_problems) == (None, ())
+    assert observed.cluster_document is not None
+    assert observed.cluster_document.status.upgrade is not None
+    stage.do(stage.runtime.start(stage.uid, START))
+    job = stage.server.find(JOBS, stage.namespace, RUN)
+    assert job is not None
+    settings = from_environment({each["name"]: each["value"] for each in containers(job)[0]["env"]})
+    assert settings.safety is not None
+    assert settings.safety.store.bucket == "own"
+
+
+def test_a_cluster_that_is_wrong_where_the_restore_needs_it(stage: OnApiInMemory) -> None:
+    """Where the safety backup would go is not known: nothing is made, and each field is named."""
+    cluster_with(stage, {"schedule": "@daily", "target": {"provider": "s3"}})
+    observed, _ = look(stage)
+    assert observed.cluster_document is None
+    assert "spec.backup.target.bucket" in {problem.path for problem in observed.cluster_problems}
+    uid = stage.ask("alone", safetyBackup=False, jobTemplate={})
+    assert stage.do(stage.runtime.observe(uid))[0].cluster_document is not None
+
+
 def test_a_start_that_fails_is_tried_again(stage: OnApiInMemory) -> None:
     """An API server that is out of order says nothing about the restore."""
     failing(stage, "POST", "jobs", 503)

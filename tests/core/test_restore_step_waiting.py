@@ -11,12 +11,14 @@ from msgspec.structs import replace
 from tests.core.restore_world import BACK, CLUSTER, MINUTE, NOON, SECOND, RestoreWorld
 
 from bao_backup.core import restore_preflight as restore_preflight_module
+from bao_backup.core.errors import Problem
 from bao_backup.core.model import Trigger
 from bao_backup.core.observed import Run, RunState, StartRun
 from bao_backup.core.preflight import Blocked
 from bao_backup.core.restore import step_restore
 from bao_backup.core.restore_preflight import LOCKED, restore_preflight
 from bao_backup.core.restore_spec import RestorePhase
+from bao_backup.core.restoring import StartRestore
 from bao_backup.core.status import OperationLock
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -94,6 +96,20 @@ def test_waiting(case: str) -> None:
     world.settle()
     assert (world.names, world.holder) == (["restore-back"], "openbaorestore/back")
     assert world.status().reason == ""
+
+
+def test_a_cluster_that_is_wrong_where_the_restore_needs_it() -> None:
+    """It waits until that is corrected, and says what it is; what else is wrong there does not matter."""
+    world = RestoreWorld()
+    world.ask()
+    seen = world.seen()
+    assert seen.cluster is not None
+    invalid = replace(seen, cluster=replace(seen.cluster, document=None))
+    assert StartRestore(name="restore-back") in step_restore(invalid, NOON).actions
+    wrong = (Problem("spec.backup.target.bucket", "expected it"),)
+    decision = step_restore(replace(invalid, cluster_document=None, cluster_problems=wrong), NOON)
+    assert (decision.status.reason, decision.actions) == ("ClusterInvalid", ())
+    assert "spec.backup.target.bucket: expected it" in decision.status.message
 
 
 def test_each_reason_is_explained() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from bao_backup.core.errors import Problem
 from bao_backup.core.model import Trigger, Value
 from bao_backup.core.observed import Observed, RunState
 from bao_backup.core.status import LOCK_HOLDER
@@ -37,7 +40,7 @@ def preflight(observed: Observed, trigger: Trigger) -> Blocked | None:
 def _configured(observed: Observed, trigger: Trigger) -> Blocked | None:
     document = observed.document
     if document is None:
-        return Blocked(reason="InvalidDocument", message=problems_in_words(observed))
+        return Blocked(reason="InvalidDocument", message=problems_in_words(observed.problems))
     if document.spec.backup is None:
         return Blocked(reason="NotConfigured", message="the document has no spec.backup")
     if document.spec.paused:
@@ -110,6 +113,6 @@ def _server_ready(observed: Observed) -> Blocked | None:
     return None
 
 
-def problems_in_words(observed: Observed) -> str:
-    """All problems of the document on one line."""
-    return "; ".join(f"{problem.path}: {problem.expected}" for problem in observed.problems)
+def problems_in_words(problems: Iterable[Problem]) -> str:
+    """All problems of a document on one line."""
+    return "; ".join(f"{problem.path}: {problem.expected}" for problem in problems)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from bao_backup.core.naming import restore_run_name
 from bao_backup.core.observed import Emit, ForgetRun, Run, RunState
 from bao_backup.core.operation_lock import restore_holder, restore_run_unfinished
-from bao_backup.core.preflight import Blocked
+from bao_backup.core.preflight import Blocked, problems_in_words
 from bao_backup.core.restore_end import end_of_run, fail, lost
 from bao_backup.core.restore_preflight import LOCKED, restore_preflight
 from bao_backup.core.restore_spec import FINAL_PHASES, OpenBaoRestore, RestorePhase, RestoreStatus
@@ -50,7 +50,7 @@ def step_restore(observed: ObservedRestore, now: datetime) -> RestoreDecision:
     if run is not None and (released or not run.held):
         return _follow(observed, run, now)
     if observed.document is None:
-        words = "; ".join(f"{problem.path}: {problem.expected}" for problem in observed.problems)
+        words = problems_in_words(observed.problems)
         return _over(observed, *fail(observed, "InvalidDocument", words, now), *_put_away(run))
     return _validate(observed, observed.document, now)
 

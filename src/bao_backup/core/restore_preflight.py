@@ -23,20 +23,23 @@ def restore_preflight(observed: ObservedRestore, document: OpenBaoRestore) -> Bl
             reason="ClusterMissing", message=f"there is no OpenBaoCluster {document.spec.cluster} here"
         )
     return (
-        _cluster_usable(cluster)
+        _cluster_usable(observed, cluster)
         or _name_free(observed)
         or _first_in_line(observed, cluster)
         or _no_backup(cluster)
-        or (None if document.spec.override_operation_lock else _stable(cluster))
+        or (None if document.spec.override_operation_lock else _stable(observed))
         or _lock_free(observed, document, cluster)
     )
 
 
-def _cluster_usable(cluster: Observed) -> Blocked | None:
-    if cluster.document is None:
-        words = f"the OpenBaoCluster {cluster.name} is not valid: {problems_in_words(cluster)}"
+def _cluster_usable(observed: ObservedRestore, cluster: Observed) -> Blocked | None:
+    if observed.cluster_document is None:
+        problems = problems_in_words(observed.cluster_problems)
+        words = (
+            f"the OpenBaoCluster {cluster.name} is not valid, nor what this restore needs of it: {problems}"
+        )
         return Blocked(reason="ClusterInvalid", message=words)
-    if cluster.document.spec.paused:
+    if observed.cluster_document.spec.paused:
         return Blocked(reason="Paused", message=f"spec.paused of the OpenBaoCluster {cluster.name} is true")
     if cluster.stopping:
         return Blocked(
@@ -83,8 +86,8 @@ def _no_backup(cluster: Observed) -> Blocked | None:
     return Blocked(reason="BackupRunning", message=f"the backup {running} is not finished")
 
 
-def _stable(cluster: Observed) -> Blocked | None:
-    status = cluster.document.status if cluster.document else None
+def _stable(observed: ObservedRestore) -> Blocked | None:
+    status = observed.cluster_document.status if observed.cluster_document else None
     if status is not None and status.upgrade is not None:
         return Blocked(
             reason="UpgradeInProgress",

@@ -9,6 +9,7 @@ from bao_backup.core.errors import Problem
 from bao_backup.core.model import Value
 from bao_backup.core.observed import Emit, ForgetRun, Observed, Run
 from bao_backup.core.restore_spec import OpenBaoRestore, RestoreStatus
+from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.core.status import OperationLock
 
 
@@ -29,6 +30,10 @@ class ObservedRestore(Value, frozen=True, kw_only=True):
     leaving: bool = False
     #: What `step` would see of its cluster; None when there is no document of that name.
     cluster: Observed | None = None
+    #: The cluster's document, or where that is wrong, what this restore needs of it; None: that is wrong,
+    #: too, and `cluster_problems` then says why.
+    cluster_document: OpenBaoCluster | None = None
+    cluster_problems: tuple[Problem, ...] = ()
     #: The run that was started for this very document (by uid), until it is forgotten.
     run: Run | None = None
     #: A run of the same name that was not: of an earlier document of this name, or of another manager.

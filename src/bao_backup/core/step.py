@@ -191,7 +191,7 @@ def _judge_document(observed: Observed) -> tuple[bool, str, str]:
     """Whether it is right, and a reason and words for that."""
     if observed.problems:
         kept = "; the last valid one stays in force" if observed.document is not None else ""
-        return False, "InvalidDocument", problems_in_words(observed) + kept
+        return False, "InvalidDocument", problems_in_words(observed.problems) + kept
     ignored = observed.document.ignored if observed.document is not None else ()
     if ignored:
         return True, "FieldIgnored", f"the document is valid; without effect here: {', '.join(ignored)}"
@@ -212,7 +212,7 @@ def _without_schedule(
     """The document is not valid, or asks for no backups: nothing starts."""
     status = replace(status, next_scheduled_backup=None)
     if observed.document is None:
-        blocked = Blocked(reason="InvalidDocument", message=problems_in_words(observed))
+        blocked = Blocked(reason="InvalidDocument", message=problems_in_words(observed.problems))
         status = _not_ready(status, blocked, now)
     else:
         status = replace(status, schedule=None)

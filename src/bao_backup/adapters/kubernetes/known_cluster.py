@@ -12,6 +12,8 @@ from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
 from bao_backup.core.errors import DocumentError, Problem
 from bao_backup.core.job_settings import job_problems
 from bao_backup.core.model import Value
+from bao_backup.core.restore_needs import read_for_restore
+from bao_backup.core.restore_spec import OpenBaoRestore
 from bao_backup.core.spec import OpenBaoCluster, parse_cluster, with_status
 from bao_backup.core.status import BackupStatus, OperationLock
 
@@ -70,6 +72,17 @@ class KnownCluster(NamedTuple):
         read, problems = _read_spec(self.namespace, self.name, self.uid, self.generation, self.spec)
         return with_status(read, self.raw_status()) if read else None, problems
 
+    def read_for_restore(self, restore: OpenBaoRestore) -> tuple[OpenBaoCluster | None, tuple[Problem, ...]]:
+        """The document, or where it is wrong what this restore needs of it; or what is wrong with that."""
+        read, problems = self.read_document()
+        if read is not None:
+            return read, problems
+        document = _document(self.namespace, self.name, self.uid, self.generation, self.spec)
+        try:
+            return with_status(read_for_restore(document, restore), self.raw_status()), ()
+        except DocumentError as error:
+            return None, error.problems
+
     def read_status(self) -> BackupStatus:
         """What the manager remembers: from the annotation where there is one, else from the status."""
         if self.memory:
@@ -98,18 +111,21 @@ def _read_spec(
     namespace: str, name: str, uid: str, generation: int, spec: bytes
 ) -> tuple[OpenBaoCluster | None, tuple[Problem, ...]]:
     """The document without its status: while a run starts or ends, it is read several times."""
-    document = {
+    try:
+        read = parse_cluster(_document(namespace, name, uid, generation, spec), strict=False)
+    except DocumentError as error:
+        return None, error.problems
+    problems = job_problems(read)
+    return (None, problems) if problems else (read, ())
+
+
+def _document(namespace: str, name: str, uid: str, generation: int, spec: bytes) -> dict[str, Any]:
+    return {
         "apiVersion": "openbao.org/v1alpha1",
         "kind": "OpenBaoCluster",
         "metadata": {"name": name, "namespace": namespace, "uid": uid, "generation": generation},
         "spec": msgspec.json.decode(spec),
     }
-    try:
-        read = parse_cluster(document, strict=False)
-    except DocumentError as error:
-        return None, error.problems
-    problems = job_problems(read)
-    return (None, problems) if problems else (read, ())
 
 
 def is_newer(version: str, known: str) -> bool:

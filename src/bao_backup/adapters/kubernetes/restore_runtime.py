@@ -18,7 +18,7 @@ from bao_backup.adapters.kubernetes.restore_counts import RestoreCounts
 from bao_backup.adapters.kubernetes.runs import namesake
 from bao_backup.adapters.kubernetes.runtime import KubernetesRuntime
 from bao_backup.adapters.kubernetes.status_patch import restore_lacks, restore_patch
-from bao_backup.core.errors import BaoBackupError, DocumentError, InternalError
+from bao_backup.core.errors import BaoBackupError, DocumentError, InternalError, Problem
 from bao_backup.core.kubernetes_errors import (
     KubernetesConflictError,
     KubernetesDeniedError,
@@ -37,6 +37,7 @@ from bao_backup.core.restoring import (
     StartRestore,
 )
 from bao_backup.core.result import failed
+from bao_backup.core.spec import OpenBaoCluster
 from bao_backup.core.status import OperationLock
 from bao_backup.ports import Clock
 
@@ -89,9 +90,12 @@ class KubernetesRestores:
         document, problems = known.read_document()
         status = self._read_status(known)
         cluster, cluster_version = None, ""
+        read: tuple[OpenBaoCluster | None, tuple[Problem, ...]] = (None, ())
         of = self._known.named(known.namespace, known.cluster)
         if of is not None:
             cluster, cluster_version = await self._clusters.observe(of.uid)
+            if document is not None:
+                read = of.read_for_restore(document)
         job = self._job(known)
         run, other = self._refused.get(uid), None
         if job is None and status.phase is RestorePhase.RUNNING:
@@ -116,6 +120,8 @@ class KubernetesRestores:
             created=known.created,
             leaving=known.leaving,
             cluster=cluster,
+            cluster_document=read[0],
+            cluster_problems=read[1],
             run=run,
             namesake=other,
         )
@@ -156,10 +162,12 @@ class KubernetesRestores:
         document, problems = known.read_document()
         if of is None:
             raise InternalError(f"start {run.name}", f"there is no cluster {known.cluster}")
-        cluster, wrong = of.read_document()
         try:
-            if document is None or cluster is None:
-                raise DocumentError(f"start {run.name}", (*problems, *wrong))
+            if document is None:
+                raise DocumentError(f"start {run.name}", problems)
+            cluster, wrong = of.read_for_restore(document)
+            if cluster is None:
+                raise DocumentError(f"start {run.name}", wrong)
             objects = restore_objects(document, cluster, run.name, self._options)
             await self._runs.begin(of.uid, known.namespace, objects)
         except (DocumentError, KubernetesDeniedError, KubernetesRefusedError) as error:

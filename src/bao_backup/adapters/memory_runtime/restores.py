@@ -145,6 +145,7 @@ class MemoryRestores:
             created=restore.created,
             leaving=restore.leaving,
             cluster=cluster,
+            cluster_document=cluster.document if cluster is not None else None,
             run=known if own and run is not None and not run.forgotten else None,
             namesake=None if own else known,
         )
