@@ -55,6 +55,9 @@ def test_the_plan_as_json(command: Command, keys: list[str], *, dry_run: bool) -
     assert [decision["keep"] for decision in answer["plan"]] == [True, True, False, False]
     dropped = None if dry_run else keys[:2]
     assert (answer["outcome"] or {}).get("dropped") == dropped
+    again = command("prune", "--output", "json")
+    if not dry_run:
+        assert again.json["outcome"] == {"kept": 2, "dropped": [], "failed": []}
 
 
 def test_without_a_policy(command: Command, world: World) -> None:

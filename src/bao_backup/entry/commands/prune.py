@@ -12,6 +12,7 @@ import click
 from bao_backup.adapters.system import SystemClock
 from bao_backup.core.duration import parse_go_duration
 from bao_backup.core.errors import BaoBackupError, ConfigurationError
+from bao_backup.core.model import RetentionOutcome
 from bao_backup.core.retention import RetentionPolicy, plan_retention
 from bao_backup.core.words import size_in_words, time_in_words
 from bao_backup.entry.output import output_option, print_json, print_table, say
@@ -24,7 +25,8 @@ EPILOG = """\b
 Examples:
   bao-backup prune --config clusters.yaml --dry-run
   bao-backup prune --config clusters.yaml
-  bao-backup prune --target s3://backups --cluster default/vault --keep-daily 7 --keep-monthly 12
+  bao-backup prune --target s3://backups --cluster default/vault \\
+    --keep-daily 7 --keep-monthly 12 --dry-run
 """
 _COUNTS = ("max_count", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "min_keep")
 
@@ -63,6 +65,13 @@ def _age(text: str) -> timedelta:
     if age <= timedelta():
         raise ConfigurationError(f"read --max-age {text!r}", "expected a duration of more than 0")
     return age
+
+
+def _shown(outcome: RetentionOutcome | None) -> dict[str, object] | None:
+    """Every field of it, also where nothing was dropped; None for a dry run."""
+    if outcome is None:
+        return None
+    return {"kept": outcome.kept, "dropped": outcome.dropped, "failed": outcome.failed}
 
 
 @click.command("prune", epilog=EPILOG)
@@ -108,7 +117,7 @@ def prune_command(*, source: Source, output: str, policy: RetentionPolicy | None
     else:
         say(f"{outcome.kept} kept, {outcome.dropped_count} dropped")
     if output == "json":
-        print_json({"dryRun": dry_run, "plan": plan.decisions, "outcome": outcome})
+        print_json({"dryRun": dry_run, "plan": plan.decisions, "outcome": _shown(outcome)})
     if outcome is not None and errors:
         first = errors[0]
         raise type(first)(
