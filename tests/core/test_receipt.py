@@ -47,6 +47,7 @@ receipts = st.builds(
     size=counts,
     sha256=texts,
     started=st.none() | moments,
+    stream_started=st.none() | moments,
     finished=st.none() | moments,
     slot=st.none() | moments,
     trigger=st.none() | st.sampled_from(Trigger),

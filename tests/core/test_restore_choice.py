@@ -120,6 +120,8 @@ def test_what_is_meant_is_proven_early_enough_and_ordered(found: list[Backup], h
 def test_a_run_that_caught_up_is_of_when_it_ran(wanted: Wanted, started: datetime | None, late: bool) -> None:
     """Its slot is not the time of its data; an adopted one has no other time."""
     assert taken_too_late(wanted, replace(genuine(), started=started)) == late
+    early = replace(genuine(), started=NOON, stream_started=started)
+    assert taken_too_late(wanted, early) == late, "a run that waited is of when its stream began"
     assert "until 2026-11-22 12:00:00Z" in none_so_early(before(0), PREFIX).doing
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from tests.core.archives import prove
 from tests.flows.site import EARLIER, KEY, NODES, PIECE, QUICK, Site, snapshot
 
 from bao_backup.adapters.memory_bao import BaoFault, MemoryBao, NodeState
+from bao_backup.adapters.memory_bao.snapshot import MemorySnapshot
 from bao_backup.core.errors import (
     ArchiveError,
     ArchiveTruncatedError,
@@ -16,7 +19,7 @@ from bao_backup.core.errors import (
     SnapshotCutOffError,
     SnapshotStalledError,
 )
-from bao_backup.core.model import VerifyLevel
+from bao_backup.core.model import Leader, VerifyLevel
 
 SIZE = len(snapshot(2))
 #: Around the first and the last byte, at the borders of chunks, and in between.
@@ -52,6 +55,29 @@ def test_all_goes_well() -> None:
     assert (receipt.verification.level, taken.tries, taken.found) == (VerifyLevel.HEAD, 1, False)
     assert (receipt.started, receipt.finished) == (site.clock.now(), site.clock.now())
     assert site.cluster.tokens == {}
+    site.check()
+
+
+def test_the_time_of_the_data_is_that_of_the_stream_which_succeeded() -> None:
+    """Not of when the run began to look for a leader, nor of a try that failed: durations keep the former."""
+    site = Site()
+    began = site.clock.now()
+
+    class Slow(MemoryBao):
+        """A minute until it tells who leads, and half a second until a stream begins."""
+
+        def find_leader(self) -> Leader:
+            site.clock.pass_(60)
+            return super().find_leader()
+
+        def snapshot(self, leader: Leader) -> MemorySnapshot:
+            site.clock.pass_(0.5)
+            return super().snapshot(leader)
+
+    faults = [BaoFault(method="snapshot", after=PIECE, error=CUT)]
+    receipt = site.run(bao=Slow(site.cluster, faults)).receipt
+    assert receipt.started == began
+    assert receipt.taken == receipt.stream_started == began + timedelta(seconds=121)
     site.check()
 
 

@@ -53,6 +53,9 @@ class Receipt(Value, frozen=True, kw_only=True, omit_defaults=False):
     sha256: str
     #: None for a backup that another tool wrote, or whose executor died before its receipt.
     started: Moment | None = None
+    #: When the server began to send the snapshot, in the try that succeeded: its data is not younger.
+    #: None also for one that an earlier version of this program wrote.
+    stream_started: Moment | None = None
     finished: Moment | None = None
     slot: Moment | None = None
     trigger: Trigger | None = None
@@ -64,6 +67,11 @@ class Receipt(Value, frozen=True, kw_only=True, omit_defaults=False):
     #: Until when nobody may delete the object, where the target locks objects; the receipt is, too.
     locked_until: Moment | None = None
     tool: str
+
+    @property
+    def taken(self) -> datetime | None:
+        """Of when the data is, as well as it is known: a run may wait for a leader, and try again."""
+        return self.stream_started or self.started
 
 
 def identity_of(namespace: str, name: str, leader: Leader | None) -> ClusterIdentity:

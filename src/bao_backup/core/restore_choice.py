@@ -57,8 +57,8 @@ def candidates(wanted: Wanted, prefix: str, backups: Iterable[Backup]) -> tuple[
 
 
 def taken_too_late(wanted: Wanted, receipt: Receipt) -> bool:
-    """Whether its snapshot is of a later time than is wanted: a run that caught up is later than its slot."""
-    return wanted.before is not None and receipt.started is not None and receipt.started > wanted.before
+    """Whether its snapshot is of a later time than is wanted: a run may be later than its slot."""
+    return wanted.before is not None and receipt.taken is not None and receipt.taken > wanted.before
 
 
 def none_so_early(wanted: Wanted, prefix: str) -> ObjectNotFoundError:

@@ -43,7 +43,7 @@ class Proposal(Value, frozen=True, kw_only=True):
         """What would be overwritten by what, a line each; warnings last."""
         target = self.leader
         names = f" ({target.cluster_name})" if target.cluster_name else ""
-        taken = self.receipt.started if self.receipt else None
+        taken = self.receipt.taken if self.receipt else None
         since = f", taken {time_in_words(taken)}" if taken else ""
         size, index = size_in_words(self.contents.size), self.contents.meta.index
         safety = f"it is backed up first, to {self.safety}" if self.safety else "it is NOT backed up first"

@@ -145,6 +145,7 @@ class BackupFlow:
         self._stop.check()
         self.tries += 1
         stream = self._begin(leader)
+        stream_started = self._clock.now()
         reader = ArchiveReader()
         with closing(stream), self._stop.closing(stream.close):
             self._reporter.say(f"streaming into {self._store.location}/{self._order.key}")
@@ -153,7 +154,9 @@ class BackupFlow:
                 self._store, self._order.key, chunks, self._stop, self._patience.abort, self._limit()
             )
         self._own.check(stored, contents)
-        return self._own.write_receipt(leader, stored, contents, started)
+        return self._own.write_receipt(
+            leader, stored, contents, started=started, stream_started=stream_started
+        )
 
     def _limit(self) -> Limit | None:
         order = self._order

@@ -110,13 +110,23 @@ class OwnBackup:
         except StorageError as error:
             self.warnings.append(f"{stored.key} is not whole and could not be deleted: {error.why}")
 
-    def write_receipt(self, leader: Leader, stored: Stored, contents: Contents, started: datetime) -> Receipt:
+    def write_receipt(
+        self,
+        leader: Leader,
+        stored: Stored,
+        contents: Contents,
+        *,
+        started: datetime,
+        stream_started: datetime,
+    ) -> Receipt:
+        """Write it, create-only; both times are the run's, and those of its stream."""
         finished = self._clock.now()
         receipt = Receipt(
             key=self._order.key,
             size=contents.size,
             sha256=contents.sha256,
             started=started,
+            stream_started=stream_started,
             finished=finished,
             slot=self._order.slot,
             trigger=self._order.trigger,

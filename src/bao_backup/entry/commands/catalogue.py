@@ -208,7 +208,7 @@ def show_command(*, source: Source, output: str, key: str) -> None:
             ("size", f"{size_in_words(receipt.size)} ({receipt.size} bytes)"),
             ("sha256", receipt.sha256),
             ("slot", time_in_words(receipt.slot)),
-            ("taken", time_in_words(receipt.started)),
+            ("taken", time_in_words(receipt.taken)),
             ("duration", duration_in_words(took) if took is not None else "-"),
             ("trigger", receipt.trigger or "adopted"),
             ("verified", f"{verified.level} at {time_in_words(verified.time)}"),
