@@ -245,9 +245,11 @@ def test_exit_codes(
     assert answer.out == ""
     if reason in {"RestoreSealed", "RestoreUnknown"}:
         (safety,) = site.safety_keys()
-        assert f"what was there before is in {safety}; the way back: bao-backup restore --key {safety}" in (
-            answer.err
-        )
+        *_, before, back, following = answer.err.splitlines()
+        assert before.startswith(f"what was there before, the cluster {site.cluster.name}, is in {safety}, ")
+        assert back.startswith(f"the way back: bao-backup restore --key {safety} ")
+        assert following.startswith("next: "), "what to do now is the last that is read"
+        assert answer.complaint.endswith(following.removeprefix("next: "))
     elif reason == "RestoreRefused":
         assert "nothing was restored; what is there was backed up before, as" in answer.err
     else:
@@ -299,6 +301,8 @@ def test_without_any_document(site: RestoreWorld, named: str) -> None:
         *["bao-backup", "restore", "--key", safety, "--target", f"file://{site.world.target}"],
         *["--cluster", "default/prod", "--to", site.server.address, "--token-file", str(site.token())],
     ]
+    needed = f"the way back needs a token that the restored data knows: put it into {site.token()}"
+    assert answer.out.splitlines()[-2] == needed
     site.token()  # the root token is the snapshot's now: the same here
     assert site.command(*back[1:], "--yes", config=None).code == 0
     assert site.data == {"x": NEW, "y": NEW}

@@ -11,13 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from tests.entry.conftest import Command
 from tests.entry.restore_world import NEW, OLD, RestoreWorld
 from tests.entry.world import World, plain_environment
 
-from bao_backup.adapters.development import DevelopmentServer
+from bao_backup.adapters.development import DevelopmentCluster, DevelopmentServer
 
 QUESTION = "Type the cluster's name, default/prod, to go on"
 _CODES = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
@@ -109,6 +110,21 @@ def test_the_clusters_name_is_a_yes(site: RestoreWorld, terminal: Terminal, answ
     for phase in ("backing up what is there", "sending file://", "waiting for the server"):
         assert phase in terminal.shown
     assert f"the way back: bao-backup restore --key {site.safety_keys()[0]}" in terminal.out
+
+
+def test_what_was_agreed_to_is_not_told_again(site: RestoreWorld) -> None:
+    """Warnings stand before the question alone; behind them, what to do next is the last line."""
+    site.cluster.barrier = DevelopmentCluster().barrier
+    site.cluster.id = DevelopmentCluster().id
+    with closing(Terminal(site, "--latest", "--force")) as terminal:
+        terminal.until(QUESTION)
+        asked = terminal.shown.count("warning: ")
+        assert asked > 0
+        terminal.type("yes\n")
+        assert terminal.end() == 4
+        assert "RestoreSealed" in terminal.shown
+        assert terminal.shown.count("warning: ") == asked
+        assert terminal.shown.split("\n")[-2].startswith("next: start every server again, then unseal it")
 
 
 @pytest.mark.parametrize("answer", ["\n", "y\n", "default/other\n", "\x04"])

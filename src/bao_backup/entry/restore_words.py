@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from bao_backup.core.errors import one_line
+from bao_backup.core.errors import BaoBackupError, one_line
 from bao_backup.core.model import Result, Seal
 from bao_backup.core.restore_outcome import Proposal
 from bao_backup.core.restore_settings import RestoreSettings
@@ -46,8 +46,8 @@ def _overwritten(proposal: Proposal) -> Iterator[tuple[str, str]]:
 def _backup(proposal: Proposal, now: datetime) -> Iterator[tuple[str, str]]:
     contents, receipt = proposal.contents, proposal.receipt
     yield "key", proposal.location
-    if receipt is not None and receipt.started is not None:
-        yield "taken", f"{time_in_words(receipt.started)}, {age_in_words(receipt.started, now)}"
+    if receipt is not None and receipt.taken is not None:
+        yield "taken", f"{time_in_words(receipt.taken)}, {age_in_words(receipt.taken, now)}"
     else:
         modified = proposal.stored.modified
         yield "taken", f"unknown; stored {time_in_words(modified)}, {age_in_words(modified, now)}"
@@ -88,8 +88,13 @@ def _seal(seal: Seal | None) -> str:
 # --- the way back ------------------------------------------------------------------------------
 
 
-def way_back(source: Source, choice: Choice, settings: RestoreSettings, safety_key: str, state: str) -> str:
-    """The command line that restores what was there before: to the same servers, in the same way.
+def way_back(
+    source: Source, choice: Choice, settings: RestoreSettings, safety_key: str, state: str
+) -> list[str]:
+    """The command line that restores what was there before, and before it what it needs, a line each.
+
+    It leads to the same servers, in the same way. A token of now may be younger than the backup, and then
+    it is gone with the rest.
 
     Args:
         source: where the backup was that was restored.
@@ -112,7 +117,10 @@ def way_back(source: Source, choice: Choice, settings: RestoreSettings, safety_k
             words += [name, str(value)]
     if choice.force:  # the keys of what is there now may be others than those of before
         words.append("--force")
-    return shlex.join(words)
+    needs = []
+    if choice.token_file:
+        needs = [f"the way back needs a token that the restored data knows: put it into {choice.token_file}"]
+    return [*needs, f"the way back: {shlex.join(words)}"]
 
 
 def _place(source: Source) -> Sequence[str]:
@@ -124,10 +132,26 @@ def _place(source: Source) -> Sequence[str]:
     return ["--target", source.target or "", *folder]
 
 
-def done_in_words(result: Result, leader: str, next_steps: Sequence[str], back: str) -> list[str]:
-    """What was done, the way back, and what to do next."""
+def done_in_words(result: Result, leader: str, next_steps: Sequence[str], back: Sequence[str]) -> list[str]:
+    """What was done, what to do next, and the way back."""
     return [
         f"{result.key} is restored; {leader} leads with its data",
         *(f"next: {step}" for step in next_steps),
-        *([f"the way back: {back}"] if back else []),
+        *back,
     ]
+
+
+def may_be_new_in_words(
+    error: BaoBackupError, before: str, safety_key: str, back: Sequence[str]
+) -> list[str]:
+    """What was there before, and last what to do next, where the server has the backup or may have it.
+
+    Args:
+        error: what the restore ended with; its hint says what to do.
+        before: the name of the cluster that was there, as servers have one; may be empty.
+        safety_key: the backup of what was there; empty where there is none.
+        back: the way there.
+    """
+    named = f", the cluster {one_line(before)}," if before else ""
+    kept = [f"what was there before{named} is in {safety_key}, and the way back leads to that"]
+    return [*(kept if safety_key else []), *back, f"next: {error.hint}"]

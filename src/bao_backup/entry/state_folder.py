@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+#: For help.
+DEFAULT_IN_WORDS = "Default: /var/lib/bao-backup, or below ~/.local/state."
+
 
 def default_state() -> Path:
     """Systemd's StateDirectory, else the system's or the user's folder for state."""
@@ -23,6 +26,5 @@ state_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     envvar="BAO_BACKUP_STATE",
     default=default_state,
-    show_default="/var/lib/bao-backup, or below ~/.local/state",
-    help="Folder of the manager's memory and of its runs.",
+    help=f"Folder of the manager's memory and of its runs. {DEFAULT_IN_WORDS}",
 )

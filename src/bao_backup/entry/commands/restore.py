@@ -23,7 +23,7 @@ from bao_backup.entry.progress import ScopedReporter, reporter_for
 from bao_backup.entry.reach import Reach, load, reach_options
 from bao_backup.entry.restoring import RestoreEnded, run_restore
 from bao_backup.entry.source import Source, place_options
-from bao_backup.entry.state_folder import default_state
+from bao_backup.entry.state_folder import DEFAULT_IN_WORDS, default_state
 from bao_backup.flows.stop import Stop
 
 if TYPE_CHECKING:  # a Job has neither documents nor a manager's memory beside it
@@ -33,9 +33,12 @@ if TYPE_CHECKING:  # a Job has neither documents nor a manager's memory beside i
 EPILOG = """\b
 Examples:
   bao-backup restore --config clusters.yaml --cluster default/vault --latest
-  bao-backup restore --config clusters.yaml --before 2026-11-22T02:00:00Z --token-file token
-  bao-backup restore --config clusters.yaml --key default/vault/2026-11-22T02-00-00Z-5c7ad90e.snap
-  bao-backup restore --config clusters.yaml --from vault.snap --to https://new.example:8200 --force
+  bao-backup restore --config clusters.yaml --before 2026-11-22T02:00:00Z \\
+    --token-file token
+  bao-backup restore --config clusters.yaml \\
+    --key default/vault/2026-11-22T02-00-00Z-5c7ad90e.snap
+  bao-backup restore --config clusters.yaml --from vault.snap \\
+    --to https://new.example:8200 --force
 \b
 On Kubernetes, by an OpenBaoRestore that the manager there carries out:
   bao-backup restore --kubernetes --cluster production/vault --latest
@@ -44,9 +47,11 @@ Without any document, into a new server that was initialised and unsealed:
   bao-backup restore --target s3://backups/team-a --credentials keys --latest \\
     --to https://new.example:8200 --ca-file ca.crt --token-file token --force
 \b
-The policy of the login needs "update" on sys/storage/raft/snapshot, or with --force on
-sys/storage/raft/snapshot-force, and "read" on the former for the safety backup.
-Exit code 9: whether the server took the snapshot is not known; look at its data, do not send it again.
+The policy of the login needs "update" on sys/storage/raft/snapshot, or with
+--force on sys/storage/raft/snapshot-force, and "read" on the former for the
+safety backup: bao-backup policy server --for restore prints it.
+Exit code 9: whether the server took the snapshot is not known; look at its
+data, do not send it again.
 """
 
 _DOING = "restore a backup"
@@ -102,8 +107,8 @@ def _options(command: Any) -> Any:
             type=click.Path(path_type=Path, file_okay=False),
             envvar="BAO_BACKUP_STATE",
             default=default_state,
-            show_default="/var/lib/bao-backup, or below ~/.local/state",
-            help="Folder of the embedded manager that backs the cluster up, so that they do not collide.",
+            help="Folder of the embedded manager that backs the cluster up, so that they do not collide."
+            f" {DEFAULT_IN_WORDS}",
         ),
         click.option(
             "--result",
@@ -147,10 +152,11 @@ def restore_command(verbose: object, /, *, source: Source, reach: Reach | None, 
             hold=order.hold,
             last=True,
         )
+    for warning in ended.result.warnings:
+        if warning not in order.agreed:
+            say(f"warning: {warning}")
     if ended.error is not None:
         tell(ended.error, verbose=bool(verbose))
-    for warning in ended.result.warnings:
-        say(f"warning: {warning}")
     _answer(ended, order, output)
     return ended.result.exit_code
 
@@ -175,6 +181,9 @@ def _answer(ended: RestoreEnded, order: _Order, output: str) -> None:
 
 class _Order:
     """Whoever started the restore: what is restored, and who is asked."""
+
+    #: The warnings that a person has read and said yes to: they are not told again.
+    agreed: tuple[str, ...] = ()
 
     def load(self) -> RestoreSettings:
         """The settings."""
@@ -241,6 +250,8 @@ class _Person(_Order):
     #: Whether that folder was named, and is not only the usual one.
     state_given: bool
     settings: RestoreSettings | None = None
+    proposal: Proposal | None = field(default=None, repr=False)
+    agreed: tuple[str, ...] = ()
     locks: RestoreLocks | None = field(default=None, repr=False)
 
     def load(self) -> RestoreSettings:
@@ -276,6 +287,7 @@ class _Person(_Order):
         from bao_backup.entry.restore_words import proposal_in_words
 
         stop.check()
+        self.proposal = proposal
         for line in proposal_in_words(proposal, datetime.now(UTC)):
             reporter.say(line)
         if self.yes:
@@ -289,6 +301,7 @@ class _Person(_Order):
             )
         if not agreed:
             raise ConfigurationError(f"restore {named}", "nobody said yes", hint="nothing was changed")
+        self.agreed = proposal.warnings
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -299,22 +312,23 @@ class _Person(_Order):
             yield
 
     def ending(self, ended: RestoreEnded) -> list[str]:
-        from bao_backup.entry.restore_words import done_in_words, way_back
+        from bao_backup.entry.restore_words import done_in_words, may_be_new_in_words, way_back
 
-        safety_key = ended.result.safety_key
+        safety_key, error = ended.result.safety_key, ended.error
         if self.settings is None:
             return []
-        state = str(self.state) if self.state_given else ""
-        back = ""
+        back: list[str] = []
         if safety_key:
+            state = str(self.state) if self.state_given else ""
             back = way_back(self.source, self.choice, self.settings, safety_key, state)
         if ended.restored is not None:
             leader = ended.restored.leader.address
             return done_in_words(ended.result, leader, ended.restored.next_steps, back)
+        if error is not None and ended.may_be_new:
+            before = self.proposal.leader.cluster_name if self.proposal is not None else ""
+            return may_be_new_in_words(error, before, safety_key, back)
         if not safety_key:
             return []
-        if ended.may_be_new:
-            return [f"what was there before is in {safety_key}; the way back: {back}"]
         return [f"nothing was restored; what is there was backed up before, as {safety_key}"]
 
 
