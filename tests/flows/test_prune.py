@@ -19,7 +19,9 @@ from bao_backup.core.errors import (
 )
 from bao_backup.core.model import RetentionOutcome, Stored
 from bao_backup.core.naming import receipt_key
+from bao_backup.core.receipt import MAXIMUM_RECEIPT_SIZE
 from bao_backup.core.retention import RetentionPolicy
+from bao_backup.core.storage import MIB
 from bao_backup.flows import prune
 from bao_backup.ports import Store
 
@@ -167,6 +169,25 @@ def test_a_receipt_that_cannot_be_written_back_is_told() -> None:
     assert "bao-backup verify" in told[0].hint
     assert EARLIER in site.visible()
     assert EARLIER not in site.proven()
+
+
+def test_what_is_no_receipt_by_its_size_is_not_held_in_memory() -> None:
+    """It is read no farther than a receipt may go, and stays with its body."""
+    site = crowded()
+    read = 0
+
+    class Endless(FaultyStore):
+        def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
+            nonlocal read
+            while True:
+                read += MIB
+                assert read < 100 * MIB
+                yield bytes(MIB)
+
+    plan = prune.plan(site.store, PREFIX, RetentionPolicy(max_count=5), site.clock.now())
+    outcome = prune.carry_out(Endless(site.store), plan)
+    assert outcome.failed == (f"{EARLIER}: not a receipt: larger than {MAXIMUM_RECEIPT_SIZE} bytes",)
+    assert EARLIER in site.proven()
 
 
 def test_another_prune_at_the_same_time_is_no_failure() -> None:

@@ -7,10 +7,16 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from bao_backup.core.errors import BaoBackupError, ObjectExistsError, ObjectNotFoundError, StorageError
+from bao_backup.core.errors import (
+    BaoBackupError,
+    ObjectExistsError,
+    ObjectNotFoundError,
+    StorageError,
+    VerificationError,
+)
 from bao_backup.core.model import Backup, RetentionOutcome
 from bao_backup.core.naming import catalogue, receipt_key
-from bao_backup.core.receipt import locked_until
+from bao_backup.core.receipt import MAXIMUM_RECEIPT_SIZE, locked_until
 from bao_backup.core.retention import Plan, RetentionPolicy, plan_retention
 from bao_backup.core.storage_errors import ObjectLockedError
 from bao_backup.flows.stop import Stop
@@ -125,9 +131,16 @@ def _still_locked(
     return locked
 
 
-def _read_receipt(store: Store, key: str) -> bytes | StorageError | None:
+def _read_receipt(store: Store, key: str) -> bytes | BaoBackupError | None:
+    body = bytearray()
     try:
-        return b"".join(store.get(receipt_key(key)))
+        for chunk in store.get(receipt_key(key)):
+            body += chunk
+            if len(body) > MAXIMUM_RECEIPT_SIZE:
+                why = f"not a receipt: larger than {MAXIMUM_RECEIPT_SIZE} bytes"
+                hint = "look at what it is; nobody here wrote it, and nothing here deletes it"
+                return VerificationError(f"read {store.location}/{receipt_key(key)}", why, hint=hint)
+        return bytes(body)
     except ObjectNotFoundError:
         return None
     except StorageError as error:
