@@ -179,6 +179,7 @@ def test_what_is_no_receipt_by_its_size_is_not_held_in_memory() -> None:
     class Endless(FaultyStore):
         def get(self, key: str, *, etag: str | None = None) -> Iterator[bytes]:
             nonlocal read
+            assert (key, etag) == (receipt_key(EARLIER), None)
             while True:
                 read += MIB
                 assert read < 100 * MIB
