@@ -19,6 +19,13 @@ def test_each_command_has_help_with_an_example(command: Command, name: str) -> N
     assert not answer.err
 
 
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_fits_a_terminal_of_80_columns(command: Command, name: str) -> None:
+    """Examples, too: what is folded cannot be read, and is pasted wrong."""
+    out = command(*name.split(), "--help", config=None).out
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+
+
 def test_the_program_lists_its_commands_and_exit_codes(command: Command) -> None:
     """One screen for all."""
     answer = command("--help", config=None)

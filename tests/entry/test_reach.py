@@ -36,7 +36,10 @@ current-context: a
 """
 
 
-@pytest.mark.parametrize("command", [("status", "--kubernetes"), ("trigger", "bao", "--kubernetes")])
+@pytest.mark.parametrize(
+    "command",
+    [("status", "--kubernetes"), ("trigger", "bao", "--kubernetes"), ("operator", "--image", "bao-backup")],
+)
 @pytest.mark.parametrize("library", ["kubernetes_asyncio", "aiohttp"])
 def test_libraries_that_are_not_installed_are_named(command: tuple[str, ...], library: str) -> None:
     """With the words that install them, and without a traceback."""
@@ -51,7 +54,7 @@ def test_libraries_that_are_not_installed_are_named(command: tuple[str, ...], li
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         f"bao-backup: InvalidConfiguration: speak to Kubernetes: {library} is not installed; "
-        "install them: pip install 'bao-backup[operator]'\n"
+        "install what speaks to Kubernetes: pip install 'bao-backup[operator]'\n"
     )
 
 
@@ -68,6 +71,21 @@ def test_nothing_of_kubernetes_is_loaded_without_need() -> None:
     assert done.returncode == 1
     assert "not installed" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("library", ["kubernetes_asyncio", "aiohttp"])
+def test_the_operators_help_needs_nothing(library: str) -> None:
+    """Who asks how it is used need not have installed what it uses."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, library, "operator", "--help"],
+        env=plain_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--image IMAGE" in done.stdout
 
 
 def test_a_module_of_our_own_that_is_missing_is_a_defect() -> None:

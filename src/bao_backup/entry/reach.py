@@ -47,7 +47,7 @@ def load(module: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name not in _LIBRARIES:
             raise
-        hint = "install them: pip install 'bao-backup[operator]'"
+        hint = "install what speaks to Kubernetes: pip install 'bao-backup[operator]'"
         raise ConfigurationError(
             "speak to Kubernetes", f"{error.name} is not installed", hint=hint
         ) from error

@@ -46,7 +46,8 @@ def source_options(command: F) -> F:
             "--config",
             type=click.Path(path_type=Path),
             envvar="BAO_BACKUP_CONFIG",
-            help="File or folder with OpenBaoCluster documents. Without it: the environment, as in a Job.",
+            help="File or folder with OpenBaoCluster documents; else BAO_BACKUP_CONFIG; without both, the"
+            " environment, as in a Job.",
         ),
         click.option(
             "--cluster",

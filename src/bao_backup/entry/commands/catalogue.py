@@ -53,13 +53,16 @@ Examples:
   bao-backup list --config clusters.yaml
   bao-backup list --config clusters.yaml --state unproven --output json
   bao-backup list --target s3://backups/team-a --all-clusters --since 36h
-  bao-backup list --target "s3://backups?endpoint=https://s3.example" --cluster default/vault --latest
-Keys for --target: the environment's (AWS_ACCESS_KEY_ID, ...), or a folder of files as --credentials.
+  bao-backup list --target "s3://backups?endpoint=https://s3.example" \\
+    --cluster default/vault --latest
+Keys for --target: the environment's (AWS_ACCESS_KEY_ID, ...), or a folder of
+files as --credentials.
 """
 SHOW_EPILOG = """\b
 Examples:
   bao-backup show --config clusters.yaml latest
-  bao-backup show --config clusters.yaml 2026-11-22T02-00-00Z-5c7ad90e.snap --output json
+  bao-backup show --config clusters.yaml --output json \\
+    2026-11-22T02-00-00Z-5c7ad90e.snap
   bao-backup show --target s3://backups --cluster default/vault latest
 """
 

@@ -27,9 +27,11 @@ DEADLINE = 600.0
 EPILOG = """\b
 Examples:
   bao-backup check --config clusters.yaml
-  bao-backup check --config clusters.yaml --cluster default/vault --output json
-  bao-backup check --target "s3://backups/team-a?region=eu-central-1" --cluster default/vault
-Without --config and --target it is configured by the environment, as in a Kubernetes Job.
+  bao-backup check --config clusters.yaml --cluster vault --output json
+  bao-backup check --target "s3://backups/team-a?region=eu-central-1" \\
+    --cluster default/vault
+Without --config and --target it is configured by the environment, as in a
+Kubernetes Job.
 The exit code is that of the first line that failed; 0 where none did.
 """
 

@@ -22,11 +22,26 @@ Examples:
 
 
 @click.command("dev-server", epilog=EPILOG)
-@click.option("--port", type=click.IntRange(0, 65535), default=8200, show_default=True, help="0: a free one.")
-@click.option("--padding", type=click.IntRange(0), default=0, help="Bytes that make snapshots larger.")
-@click.option("--rate", type=click.IntRange(0), default=0, help="Bytes a second of a snapshot; 0: no limit.")
-@click.option("--certificate", type=click.Path(path_type=Path, exists=True), help="PEM, for TLS.")
-@click.option("--key", type=click.Path(path_type=Path, exists=True), help="PEM, for TLS.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    default=8200,
+    show_default=True,
+    help="Where it listens; 0: a free one.",
+)
+@click.option(
+    "--padding", type=click.IntRange(0), metavar="BYTES", default=0, help="So many make snapshots larger."
+)
+@click.option(
+    "--rate",
+    type=click.IntRange(0),
+    metavar="BYTES",
+    default=0,
+    help="So many a second of a snapshot; 0: no limit.",
+)
+@click.option("--certificate", type=click.Path(path_type=Path, exists=True), help="PEM, to serve by TLS.")
+@click.option("--key", type=click.Path(path_type=Path, exists=True), help="The certificate's key, PEM.")
 @verbose_option
 def dev_server_command(
     *, port: int, padding: int, rate: int, certificate: Path | None, key: Path | None

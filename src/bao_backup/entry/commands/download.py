@@ -20,8 +20,10 @@ from bao_backup.flows.download import download
 EPILOG = """\b
 Examples:
   bao-backup download --config clusters.yaml latest vault.snap
-  bao-backup download --config clusters.yaml 2026-11-22T02-00-00Z-5c7ad90e.snap vault.snap
-  bao-backup download --target s3://backups --credentials ./keys --cluster default/vault latest vault.snap
+  bao-backup download --config clusters.yaml \\
+    2026-11-22T02-00-00Z-5c7ad90e.snap vault.snap
+  bao-backup download --target s3://backups --credentials ./keys \\
+    --cluster default/vault latest vault.snap
 The servers' own `operator raft snapshot restore FILE` takes what this writes.
 """
 

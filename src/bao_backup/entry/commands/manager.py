@@ -72,7 +72,9 @@ class SeenRestore(Value, frozen=True, kw_only=True, omit_defaults=False):
 @reach_options
 @output_option
 @verbose_option
-@click.option("--events", type=click.IntRange(1, 200), help="Also the newest N events of each cluster.")
+@click.option(
+    "--events", type=click.IntRange(1, 200), metavar="N", help="Also the newest N events of each cluster."
+)
 @click.option(
     "--namespace", "namespaces", multiple=True, metavar="NAME", help="Only of this one; repeatable."
 )
@@ -225,7 +227,14 @@ def _state(row: Seen) -> tuple[str, str]:
 @verbose_option
 @click.argument("cluster", metavar="[NAMESPACE/]NAME")
 @click.option("--wait", is_flag=True, help="Wait for the run's end; its exit code is this command's.")
-@click.option("--timeout", type=click.FloatRange(1), default=3600.0, show_default=True, metavar="SECONDS")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1),
+    default=3600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait no longer.",
+)
 def trigger_command(*, state: Path, reach: Reach | None, cluster: str, wait: bool, timeout: float) -> int:
     """Ask the manager to back up a cluster now, also while its schedule is suspended."""
     if reach is not None:

@@ -6,23 +6,26 @@ import asyncio
 import os
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bao_backup.adapters.kubernetes.connection import connect, own_namespace
-from bao_backup.adapters.kubernetes.options import DEFAULT_AUDIENCE, JobOptions
 from bao_backup.entry.logs import Log
-from bao_backup.entry.operating import KubernetesManager, LeaseNames
+from bao_backup.entry.reach import load
 from bao_backup.entry.web import serving_web
+
+if TYPE_CHECKING:  # its help is there without the libraries of Kubernetes
+    from bao_backup.adapters.kubernetes.options import JobOptions
+    from bao_backup.entry.operating import LeaseNames
 
 EPILOG = """\b
 Examples:
   bao-backup operator --image registry.example/bao-backup:1.0
   bao-backup operator --image ... --namespace team-a --namespace team-b
   bao-backup operator --image ... --kubeconfig ~/.kube/config --no-lease
-Each option may be given as a variable, too: BAO_BACKUP_IMAGE, BAO_BACKUP_NAMESPACE (with spaces
-between several), and so on. SIGTERM ends it within seconds; runs are Jobs, and go on.
+Each option may be given as a variable, too: BAO_BACKUP_IMAGE,
+BAO_BACKUP_NAMESPACE (with spaces between several), and so on. SIGTERM ends it
+within seconds; runs are Jobs, and go on.
 """
 
 
@@ -105,10 +108,13 @@ def operator_command(
     **given: Any,
 ) -> None:
     """Schedule backups as Jobs on Kubernetes, by the documents there, until SIGTERM."""
+    operating = load("bao_backup.entry.operating")
+    from bao_backup.adapters.kubernetes.connection import connect
+
     log = Log(log_format, verbose=verbose)
 
     async def manage() -> None:
-        manager = KubernetesManager(
+        manager = operating.KubernetesManager(
             await connect(kubeconfig, kube_context),
             namespaces=namespaces,
             options=_job_options(given),
@@ -126,6 +132,8 @@ def operator_command(
 
 
 def _job_options(given: Mapping[str, Any]) -> JobOptions:
+    from bao_backup.adapters.kubernetes.options import DEFAULT_AUDIENCE, JobOptions
+
     return JobOptions(
         image=given["image"],
         image_pull_policy=given["image_pull_policy"],
@@ -137,6 +145,9 @@ def _job_options(given: Mapping[str, Any]) -> JobOptions:
 
 
 def _lease_names(given: Mapping[str, Any]) -> LeaseNames:
+    from bao_backup.adapters.kubernetes.connection import own_namespace
+    from bao_backup.entry.operating import LeaseNames
+
     return LeaseNames(
         namespace=given["lease_namespace"] or own_namespace(),
         name=given["lease_name"],

@@ -18,7 +18,8 @@ EPILOG = """\b
 Examples:
   bao-backup policy --config clusters.yaml
   bao-backup policy server --config clusters.yaml --for restore
-  bao-backup policy store --config clusters.yaml --output json | jq '.store.files["store-policy.json"]'
+  bao-backup policy store --config clusters.yaml --output json \\
+    | jq '.store.files["store-policy.json"]'
 """
 
 

@@ -44,8 +44,9 @@ On Kubernetes, by an OpenBaoRestore that the manager there carries out:
   bao-backup restore --kubernetes --cluster production/vault --latest
 \b
 Without any document, into a new server that was initialised and unsealed:
-  bao-backup restore --target s3://backups/team-a --credentials keys --latest \\
-    --to https://new.example:8200 --ca-file ca.crt --token-file token --force
+  bao-backup restore --target s3://backups/team-a --credentials keys \\
+    --latest --force --to https://new.example:8200 --ca-file ca.crt \\
+    --token-file token
 \b
 The policy of the login needs "update" on sys/storage/raft/snapshot, or with
 --force on sys/storage/raft/snapshot-force, and "read" on the former for the

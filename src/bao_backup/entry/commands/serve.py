@@ -18,9 +18,10 @@ from bao_backup.entry.web import serving_web
 EPILOG = """\b
 Examples:
   bao-backup serve --config clusters.yaml
-  bao-backup serve --config /etc/bao-backup --log-format json --listen 0.0.0.0:9090
-Documents are read again when a file changes. SIGTERM waits for runs under way; a second one asks
-them to abort.
+  bao-backup serve --config /etc/bao-backup --log-format json \\
+    --listen 0.0.0.0:9090
+Documents are read again when a file changes. SIGTERM waits for runs under
+way; a second one asks them to abort.
 """
 
 
@@ -42,7 +43,12 @@ them to abort.
     help="Where /healthz, /readyz and /metrics answer.",
 )
 @click.option(
-    "--max-runs", type=click.IntRange(1, 1000), default=4, show_default=True, help="Runs at once, at most."
+    "--max-runs",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    default=4,
+    show_default=True,
+    help="Runs at once, at most.",
 )
 @click.option(
     "--grace",

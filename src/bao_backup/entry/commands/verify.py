@@ -25,8 +25,10 @@ EPILOG = """\b
 Examples:
   bao-backup verify --config clusters.yaml latest
   bao-backup verify --config clusters.yaml --all --output json
-  bao-backup verify --target s3://backups --cluster default/vault --all --since 168h
-The exit code is that of the first backup that failed: 6 when its bytes are wrong.
+  bao-backup verify --target s3://backups --cluster default/vault --all \\
+    --since 168h
+The exit code is that of the first backup that failed: 6 when its bytes are
+wrong.
 """
 
 
