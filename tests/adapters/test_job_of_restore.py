@@ -15,6 +15,7 @@ from tests.adapters.jobs import (
     UNSCHEDULED,
     active_job,
     after,
+    at,
     complete_job,
     event,
     failed_job,
@@ -108,6 +109,61 @@ def test_the_executors_own_word_counts_before_all(outcome: Outcome) -> None:
     said = replace(said, key="another/cluster.snap")
     ended = pod(terminated(4, message=message(said)), phase="Failed")
     assert result_of(nameless, ended) == said
+
+
+def clean(reason: str = "StorageDenied", exit_code: int = 5, finished: float = 800, **more: Any) -> Json:
+    """A second pod, which ended with a word of its own, later than any other."""
+    said = replace(result(Outcome.FAILED, finished=finished), reason=reason, exit_code=exit_code, **more)
+    other = pod(terminated(exit_code, message=message(said)), phase="Failed", uid="second")
+    other["metadata"] |= {"name": f"{NAME}-zzzzz", "creationTimestamp": at(700)}
+    return other
+
+
+GONE = (
+    event("SuccessfulCreate", f"Created pod: {NAME}-x7k2p", kind="Job"),
+    event("SuccessfulCreate", f"Created pod: {NAME}-zzzzz", kind="Job"),
+    event("Started", "Started container backup"),
+)
+
+
+@pytest.mark.parametrize(
+    ("pods", "events", "reason"),
+    [
+        ([KILLED, clean()], (), "NoResult"),
+        ([clean(), KILLED], (), "NoResult"),
+        ([pod(terminated(137, "OOMKilled"), phase="Failed"), clean()], (), "OutOfMemory"),
+        ([lost(), clean()], (), "NodeLost"),
+        ([clean()], GONE, "PodDeleted"),
+        ([NO_COMMAND, clean()], (), ""),
+        ([clean()], GONE[:2], ""),
+        ([clean()], (), ""),
+    ],
+)
+def test_a_pod_that_said_nothing_is_not_hidden_by_one_that_failed_well(
+    pods: list[Json], events: tuple[Json, ...], reason: str
+) -> None:
+    """A Job's pod may be made anew: what the first one sent, the second does not know."""
+    told = result_of(failed_job(), *pods, events=events)
+    if not reason:
+        assert (told.reason, told.exit_code) == ("StorageDenied", 5)
+        return
+    assert (told.reason, told.exit_code) == (reason, 9)
+    assert "another pod of the run ended with StorageDenied" in told.message
+
+
+def test_the_way_back_that_one_pod_told_is_kept() -> None:
+    """Though the other one said nothing."""
+    there = clean(safety_key="a/pre-restore.snap")
+    assert result_of(failed_job(), KILLED, there).safety_key == "a/pre-restore.snap"
+
+
+@pytest.mark.parametrize(("reason", "exit_code"), [("RestoreUnknown", 9), ("RestoreSealed", 4)])
+def test_a_later_failure_does_not_hide_what_an_earlier_start_knew(reason: str, exit_code: int) -> None:
+    """That the server has the data, or may have it; nor does one that said nothing."""
+    known = clean(reason, exit_code, finished=100)
+    for others in ([clean()], [KILLED], [clean(), KILLED]):
+        told = result_of(failed_job(), known, *others)
+        assert (told.reason, told.exit_code) == (reason, exit_code)
 
 
 @pytest.mark.parametrize("reason", REASONS)

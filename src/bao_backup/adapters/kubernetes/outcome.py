@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from msgspec.structs import replace
+
 from bao_backup.adapters.kubernetes import event_texts, names
 from bao_backup.adapters.kubernetes.ended_without_word import (
     LOST_AFTER,
@@ -30,8 +32,10 @@ from bao_backup.adapters.kubernetes.facts import (
 from bao_backup.adapters.kubernetes.manifests.work import BACKUP_TYPES
 from bao_backup.adapters.kubernetes.not_started import has_run, trouble_of
 from bao_backup.adapters.kubernetes.reasons import REASONS, Account, exit_code_of_restore, parse_ended_because
+from bao_backup.core.errors import RestoreUnknownError
 from bao_backup.core.model import Outcome, Result, Trigger
 from bao_backup.core.observed import Run, RunState
+from bao_backup.core.restore_errors import RestoreSealedError
 from bao_backup.core.result import decode_result
 
 #: A Pod that could not start for so long, for a reason that lasts, has its Job ended.
@@ -113,7 +117,12 @@ def run_of(job: JsonObject, pods: Iterable[JsonObject], events: Iterable[JsonObj
         return Run(name=name, state=RunState.UNFINISHED, ours=ours, uid=uid, held=is_held(job))
     result = None
     if ours:
-        result = _said(read, owned) or _worked_out(read, owned, read_events(read, owned, events), now)
+        events = tuple(events)
+        seen = read_events(read, owned, events)
+        result = _said(read, owned) or _worked_out(read, owned, seen, now)
+        silent, gone = _silent(read, owned), _gone(read, owned, events)
+        if _restores(read) and not _tells_all(result) and (silent or gone):
+            result = _nobody_knows(result, _worked_out(read, silent, seen if silent else (), now))
     return Run(name=name, state=RunState.FINISHED, ours=ours, result=result, uid=uid)
 
 
@@ -150,8 +159,38 @@ def _said(job: Job, pods: Sequence[Pod]) -> Result | None:
             result = decode_result(end.message.encode(errors="replace"))
             if result is not None and _is_about(job, result):
                 results.append(result)
-    # One start of a run may find the backup of another, or be told to end while the other has it.
-    return max(results, key=lambda result: (result.succeeded, result.finished), default=None)
+    # One start of a run may find the backup of another, or be told to end while the other has it. And what
+    # one start of a restore does not know, another one cannot know either.
+    return max(results, key=lambda each: (each.succeeded, _tells_all(each), each.finished), default=None)
+
+
+def _tells_all(result: Result) -> bool:
+    """Whether no other start of a restore changes what it tells: the data is there, or nobody knows."""
+    unknown = result.exit_code == RestoreUnknownError.exit_code
+    return result.succeeded or unknown or result.reason == RestoreSealedError.reason
+
+
+def _silent(job: Job, pods: Sequence[Pod]) -> tuple[Pod, ...]:
+    """Those whose executor may have done anything, and said nothing of it."""
+    return tuple(pod for pod in pods if _began(pod.main(job.container.name)) and _said(job, [pod]) is None)
+
+
+def _gone(job: Job, pods: Sequence[Pod], events: Sequence[JsonObject]) -> frozenset[str]:
+    """Names of Pods of the Job that began, and are not there any more."""
+    made = (each for each in read_events(job, (), events) if each.reason == "SuccessfulCreate")
+    names_made = {event_texts.created_pod(event.message) for event in made}
+    about = (event["involvedObject"]["name"] for event in events if event.get("reason") == "Started")
+    return frozenset(names_made & set(about) - {pod.metadata.name for pod in pods})
+
+
+def _nobody_knows(said: Result, worked_out: Result) -> Result:
+    """The end of a restore of which one pod said that nothing was applied, and another one said nothing."""
+    message = worked_out.message
+    if said.reason != worked_out.reason:
+        message = f"{message}; another pod of the run ended with {said.reason}, and knows nothing of this one"
+    return replace(
+        worked_out, message=message, exit_code=RestoreUnknownError.exit_code, safety_key=said.safety_key
+    )
 
 
 def _is_about(job: Job, result: Result) -> bool:
