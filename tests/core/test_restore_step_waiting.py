@@ -18,7 +18,7 @@ from bao_backup.core.preflight import Blocked
 from bao_backup.core.restore import step_restore
 from bao_backup.core.restore_preflight import LOCKED, restore_preflight
 from bao_backup.core.restore_spec import RestorePhase
-from bao_backup.core.restoring import StartRestore
+from bao_backup.core.restoring import DiscardRun, StartRestore
 from bao_backup.core.status import OperationLock
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
@@ -307,3 +307,44 @@ def test_another_managers_run_of_that_name(state: RunState) -> None:
     running = replace(theirs, status=replace(theirs.status, phase=RestorePhase.RUNNING))
     decision = step_restore(running, NOON)
     assert (decision.status, decision.actions) == (running.status, ())
+
+
+# --- a document that changes, as the other operator's CRD lets it -----------------------------------
+
+
+def test_a_document_that_is_changed_while_it_waits() -> None:
+    """Nothing of either is done: it fails, the lock is not taken, and a run that is held is removed."""
+    world = RestoreWorld()
+    world.lock(UPGRADE)
+    world.ask()
+    world.settle()
+    waiting = replace(world.seen(), generation=2)
+    assert waiting.status.phase is RestorePhase.VALIDATING
+    decision = step_restore(waiting, NOON)
+    assert (decision.status.phase, decision.status.reason) == (RestorePhase.FAILED, "DocumentChanged")
+    assert "make a new document" in decision.status.message
+    assert [event.reason for event in decision.events] == ["RestoreFailed"]
+    assert decision.actions == ()
+    held = replace(waiting, run=Run(name="restore-back", state=RunState.UNFINISHED, held=True))
+    assert step_restore(held, NOON).actions == (DiscardRun(name="restore-back"),)
+
+
+def test_a_document_that_is_changed_while_it_runs() -> None:
+    """The run goes on with what it began with, and its end is the restore's."""
+    world = RestoreWorld()
+    world.ask()
+    world.settle()
+    running = replace(world.seen(), generation=2)
+    assert running.status.phase is RestorePhase.RUNNING
+    decision = step_restore(running, NOON)
+    assert (decision.status.phase, decision.actions) == (RestorePhase.RUNNING, ())
+
+
+def test_a_document_that_is_deleted_while_it_waits_is_not_a_changed_one() -> None:
+    """Kubernetes counts that as a generation, too."""
+    world = RestoreWorld()
+    world.lock(UPGRADE)
+    world.ask()
+    world.settle()
+    leaving = replace(world.seen(), generation=2, leaving=True)
+    assert step_restore(leaving, NOON).status.reason == "BeingDeleted"

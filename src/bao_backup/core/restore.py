@@ -35,6 +35,12 @@ LOOK_AGAIN = timedelta(seconds=60)
 SEE_THAT_IT_HAPPENED = timedelta(seconds=1)
 
 OVERRIDE = "OperationLockOverride"
+COMPLETE = "RestoreComplete"
+CHANGED = "DocumentChanged"
+_CHANGED_WORDS = (
+    "the document was changed after it was accepted, and nothing was done: a restore is made once, as it was"
+    " asked for; make a new document"
+)
 
 
 def step_restore(observed: ObservedRestore, now: datetime) -> RestoreDecision:
@@ -71,6 +77,8 @@ def _is_another(status: RestoreStatus, run: Run) -> bool:
 
 
 def _validate(observed: ObservedRestore, document: OpenBaoRestore, now: datetime) -> RestoreDecision:
+    if _was_changed(observed):
+        return _over(observed, *fail(observed, CHANGED, _CHANGED_WORDS, now), *_put_away(observed.run))
     status, events = _accept(observed, document, now)
     blocked = restore_preflight(observed, document)
     if blocked is not None:
@@ -94,6 +102,17 @@ def _validate(observed: ObservedRestore, document: OpenBaoRestore, now: datetime
         actions=(*actions, StartRestore(name=run)),
         wake=now + SEE_THAT_IT_HAPPENED,
     )
+
+
+def _was_changed(observed: ObservedRestore) -> bool:
+    """Whether the document is another than the one that was accepted, as only a foreign CRD lets it be.
+
+    A document that is being deleted has a new generation, too.
+    """
+    condition = observed.status.condition(COMPLETE)
+    accepted = condition.observed_generation if condition is not None else 0
+    validating = observed.status.phase is RestorePhase.VALIDATING
+    return validating and not observed.leaving and 0 < accepted < observed.generation
 
 
 def _accept(
@@ -225,7 +244,7 @@ def _let_go(observed: ObservedRestore) -> OperationLock | None:
 def _not_complete(
     observed: ObservedRestore, status: RestoreStatus, reason: str, now: datetime
 ) -> RestoreStatus:
-    condition = _condition(observed, "RestoreComplete", "False", reason, status.message, now)
+    condition = _condition(observed, COMPLETE, "False", reason, status.message, now)
     return replace(status, conditions=conditions_with(status.conditions, condition))
 
 
