@@ -14,7 +14,12 @@ from tests.harness.gcs_uploads import QUANTUM, Befalls, ResumableService
 
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.stores.retries import patiently
-from bao_backup.core.errors import StorageDeniedError, StorageError, StorageUnavailableError
+from bao_backup.core.errors import (
+    ObjectChangedError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+)
 from bao_backup.core.storage import StoreSettings
 from bao_backup.ports import Store
 
@@ -112,6 +117,17 @@ def test_abort(count: int) -> None:
             opened(service).put("key", source())
         assert service.aborted == ["key"]
         assert (service.objects, service.uploads) == ({}, {})
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_another_object_in_its_place(at_once: bool) -> None:
+    """What another start put there since is not taken for what was sent: it would be judged, and removed."""
+    with ResumableService() as service:
+        service.there = "8"
+        store = opened(service)
+        with pytest.raises(ObjectChangedError):
+            store.create("key", b"body") if at_once else store.put("key", blocks(1))
+        assert service.deleted == []
 
 
 def test_stays_here() -> None:

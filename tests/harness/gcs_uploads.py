@@ -71,6 +71,8 @@ class ResumableService:
         self.heeds = True
         #: Whether it has other bytes than were sent.
         self.spoils = False
+        #: The generation that is there when it is looked at: 7, of the upload, or another one's since.
+        self.there = "7"
         self.aborted: list[str] = []
         self.deleted: list[str] = []
         self.asked: list[str] = []
@@ -166,7 +168,7 @@ class ResumableService:
             "Content-Length": str(len(found)),
             "ETag": '"etag"',
             "Last-Modified": "Wed, 25 Nov 2026 02:00:00 GMT",
-            "x-goog-generation": "7",
+            "x-goog-generation": self.there,
         }
         return 200, headers, ""
 

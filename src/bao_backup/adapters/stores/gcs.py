@@ -27,7 +27,7 @@ from bao_backup.adapters.stores.gcs_identity import Identity, choose_identity
 from bao_backup.adapters.stores.gcs_services import Login, Token, fetch
 from bao_backup.adapters.stores.gcs_uploads import LARGEST, Made, Uploads
 from bao_backup.adapters.stores.source import Source, close
-from bao_backup.core.errors import ConfigurationError
+from bao_backup.core.errors import ConfigurationError, ObjectChangedError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import StoreSettings
 from bao_backup.core.store_facts import StoreFacts
@@ -59,14 +59,18 @@ class GoogleBucket(CloudStore):
         return self._sent(key, len(body), self._uploads.create(self._check(key), body))
 
     def _sent(self, key: str, size: int, made: Made) -> Stored:
-        """The etag is that of the other API, which tells it to `head` and `list`: so it is asked for."""
+        """The etag is that of the other API, which tells it to `head` and `list`: so it is asked for.
+
+        Raises ObjectChangedError where another object has taken its place since.
+        """
         seen = self.head(key)
-        etag = seen.etag if seen.version == made.generation else None
+        if made.generation and seen.version not in (None, made.generation):
+            raise ObjectChangedError(f"upload {self.location}/{key}", "another object took its place")
         return Stored(
             key=key,
             size=size,
             modified=datetime.now(UTC),
-            etag=etag,
+            etag=seen.etag if seen.version == made.generation else None,
             version=made.generation,
             locked_until=made.retention.retain_until_time if made.retention else None,
         )
