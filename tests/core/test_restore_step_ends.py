@@ -93,6 +93,40 @@ def test_failures(reason: str, exit_code: int, holds: str, told: str, words: str
     assert (world.names, world.holder) == (["restore-back"], "")
 
 
+LIST = "bao-backup list --class pre-restore"
+
+
+@pytest.mark.parametrize("safety", [True, False])
+@pytest.mark.parametrize(("reason", "exit_code", "holds", "told", "words"), ENDS)
+def test_the_way_back_of_a_run_that_named_none(
+    reason: str, exit_code: int, holds: str, told: str, words: str, safety: bool
+) -> None:
+    """One that was killed may have made it: the message says how it is found, unless none was wanted."""
+    del told, words
+    world = RestoreWorld()
+    world.ask({"spec.safetyBackup": safety})
+    world.settle()
+    world.end(reason=reason, exit_code=exit_code)
+    world.settle()
+    assert (LIST in world.status().message) == (holds == "Unknown" and safety)
+
+
+def test_the_way_back_of_a_run_that_vanished_is_told_too() -> None:
+    """And not where one is named."""
+    world = RestoreWorld()
+    world.ask()
+    world.settle()
+    world.restores.lose_run(BACK)
+    world.settle()
+    assert LIST in world.status().message
+    named = RestoreWorld()
+    named.ask()
+    named.settle()
+    named.end(reason="NoResult", exit_code=9, safety_key=SAFETY)
+    named.settle()
+    assert LIST not in named.status().message
+
+
 def test_a_run_that_is_gone() -> None:
     """A run that was seen and vanished is never started again: what the server took is not known."""
     world = RestoreWorld()

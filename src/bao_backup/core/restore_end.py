@@ -19,6 +19,8 @@ from bao_backup.core.words import size_in_words
 #: The reason of a run that ended and said nothing.
 NO_RESULT = "NoResult"
 _NOT_KNOWN = f"whether the server took the snapshot is not known: {RestoreUnknownError.default_hint}"
+#: A run that was killed said nothing of the backup that it made first.
+_LOOK_FOR_WAY_BACK = "bao-backup list --class pre-restore shows what was there before, if it was backed up"
 
 
 def end_of_run(observed: ObservedRestore, run: Run, now: datetime) -> tuple[RestoreStatus, Emit]:
@@ -26,12 +28,12 @@ def end_of_run(observed: ObservedRestore, run: Run, now: datetime) -> tuple[Rest
     result = run.result
     if result is None:
         words = f"the run {run.name} ended without a result; {_NOT_KNOWN}"
-        return fail(observed, NO_RESULT, words, now)
+        return fail(observed, NO_RESULT, _with_way_back(words, "", observed), now)
     message = result.message
     if _is_unknown(result.reason, result) and result.reason != RestoreUnknownError.reason:
         message = f"{message}; {_NOT_KNOWN}"
-    if result.safety_key:
-        message = f"{message}; what was there before is at {result.safety_key}: restore that to go back"
+    if result.safety_key or _is_unknown(result.reason, result):
+        message = _with_way_back(message, result.safety_key, observed)
     status = replace(
         observed.status,
         start_time=observed.status.start_time or result.started,
@@ -57,7 +59,16 @@ def end_of_run(observed: ObservedRestore, run: Run, now: datetime) -> tuple[Rest
 def lost(observed: ObservedRestore, now: datetime) -> tuple[RestoreStatus, Emit]:
     """Its run was there, and is not any more: it is never started again."""
     words = f"the run {restore_run_name(observed.name)} is gone before its end was seen; {_NOT_KNOWN}"
-    return fail(observed, RestoreUnknownError.reason, words, now)
+    return fail(observed, RestoreUnknownError.reason, _with_way_back(words, "", observed), now)
+
+
+def _with_way_back(message: str, key: str, observed: ObservedRestore) -> str:
+    """The message, and where the backup of before is, or how it is found where nobody named it."""
+    if key:
+        return f"{message}; what was there before is at {key}: restore that to go back"
+    document = observed.document
+    wanted = document is None or document.spec.safety_backup
+    return f"{message}; {_LOOK_FOR_WAY_BACK}" if wanted else message
 
 
 def fail(
