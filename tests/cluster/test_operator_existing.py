@@ -13,6 +13,14 @@ from tests.cluster.conftest import Sites
 from tests.cluster.crd_server import DEFINITIONS
 from tests.cluster.operator_program import Operator
 from tests.cluster.operator_site import CLUSTERS, Site
+from tests.cluster.restore_site import (
+    KEY,
+    ask_for_restore,
+    is_under_way,
+    path_of_restore,
+    restore_jobs,
+    until_phase,
+)
 from tests.cluster.test_existing_operator import BACKUP_STATUS
 from tests.harness import pod_fates
 from tests.harness.control_plane import ControlPlane
@@ -216,3 +224,34 @@ def test_a_wrong_document_that_those_crds_take(existing_site: Site, operator: Op
     assert "operationLock" not in site.status(name)
     assert site.status(name)["conditions"] == THEIRS["conditions"]
     assert operator.is_alive()
+
+
+@pytest.mark.usefixtures("operator")
+def test_a_restore_whose_document_changes(existing_site: Site) -> None:
+    """Those CRDs let it change: while it waits it fails then; while it runs it goes on as it began."""
+    site = existing_site
+    lock = {"operation": "Upgrade", "holder": "openbaocluster/upgrade", "message": "2.5.0"}
+    for name in ("restored", "waiting"):
+        site.add(name)
+    site.set_status({"operationLock": lock}, "waiting")
+    site.node.decide(site.namespace, "restored", pod_fates.Hangs())
+    source = {"key": KEY, "target": {"endpoint": "https://s3.example", "bucket": "backups"}}
+    for name in ("restored", "waiting"):
+        ask_for_restore(site, f"change-{name}", name, source=source)
+    site.until("one to be under way", lambda: is_under_way(site, "change-restored"))
+    until_phase(site, "change-restored", "Running")
+    until_phase(site, "change-waiting", "Validating")
+    for name in ("restored", "waiting"):
+        other = {"spec": {"source": {"key": KEY.replace("1a2b3c4d", "ffffffff")}}}
+        assert site.patch(path_of_restore(site, f"change-{name}"), other)["metadata"]["generation"] == 2
+
+    refused = until_phase(site, "change-waiting", "Failed")
+    assert "was changed after it was accepted" in refused["message"]
+    assert refused["snapshotKey"] == KEY
+    assert restore_jobs(site, "change-waiting") == []
+    assert site.status("waiting")["operationLock"] == lock
+    site.node.decide(site.namespace, "restored", pod_fates.Succeeds())
+    done = until_phase(site, "change-restored", "Completed")
+    assert done["snapshotKey"] == KEY
+    (job,) = restore_jobs(site, "change-restored")
+    assert KEY in str(job["spec"]["template"])
