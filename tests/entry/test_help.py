@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
+import click
 import pytest
 from tests.entry.conftest import Command
 
 from bao_backup import __version__
-from bao_backup.entry.program import COMMANDS
+from bao_backup.entry.program import COMMANDS, program
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -24,6 +30,30 @@ def test_help_fits_a_terminal_of_80_columns(command: Command, name: str) -> None
     """Examples, too: what is folded cannot be read, and is pasted wrong."""
     out = command(*name.split(), "--help", config=None).out
     assert [line for line in out.splitlines() if len(line) > 80] == []
+
+
+def printed_commands() -> list[str]:
+    """Each `$ bao-backup ...` of README, on one line, without its remark."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ bao-backup ")]
+    words = [[word for word in shlex.split(line, comments=True) if word != "&"] for line in lines]
+    return [shlex.join(each) for each in words]
+
+
+def test_readme_shows_every_command_that_people_use() -> None:
+    """What is left out is for pods and for tools."""
+    shown = {line.split()[1] for line in printed_commands()}
+    assert set(COMMANDS) - shown == {"operator", "crds", "completion"}
+
+
+@pytest.mark.parametrize("line", printed_commands())
+def test_readmes_commands_are_taken_as_they_stand(line: str) -> None:
+    """No option, argument or value on the page that the program does not know."""
+    _, name, *arguments = shlex.split(line)
+    command = program.get_command(click.Context(program), name)
+    assert command is not None
+    with command.make_context(name, arguments) as context:
+        assert context.args == []
 
 
 def test_the_program_lists_its_commands_and_exit_codes(command: Command) -> None:
