@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies_environment
+from urllib.request import getproxies
 
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.storage import StoreSettings
@@ -77,13 +77,13 @@ def client_options(settings: StoreSettings, endpoint: str, authorities: str) -> 
 
 
 def _the_only_host(endpoint: str) -> str:
-    """The host of it; empty where the environment's proxies say how others are reached.
+    """The host of it; empty where the proxies of environment or machine say how others are reached.
 
     The library follows redirects, and cannot be told not to: it would send session tokens, and in the header
     `referer` signatures of URLs, to whatever host the answer names. So whoever is not the store (or
     below it: buckets are) is looked for behind a proxy that is not there.
     """
-    if getproxies_environment().keys() - {"no"}:
+    if getproxies().keys() - {"no"}:
         return ""
     host = urlsplit(endpoint).hostname or ""
     return "" if host.endswith(".") else host  # the library does not exclude such a name
