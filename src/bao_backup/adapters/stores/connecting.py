@@ -83,7 +83,7 @@ def _the_only_host(endpoint: str) -> str:
     `referer` signatures of URLs, to whatever host the answer names. So whoever is not the store (or
     below it: buckets are) is looked for behind a proxy that is not there.
     """
-    if getproxies().keys() - {"no"}:
+    if getproxies().keys() & {"http", "https", "all"}:
         return ""
     host = urlsplit(endpoint).hostname or ""
     return "" if host.endswith(".") else host  # the library does not exclude such a name
