@@ -135,6 +135,15 @@ def test_ways_to_the_store(endpoint: str, expected: set[str]) -> None:
         ({"provider": "gcs"}, {"*:443", METADATA, "169.254.169.252/32:988"}),
         ({"provider": "azure", "azure": {"storageAccount": "a"}}, {"*:443", METADATA}),
         ({"provider": "gcs", "credentialsSecretRef": {"name": "keys"}}, set()),
+        (
+            {
+                "provider": "azure",
+                "azure": {"storageAccount": "a"},
+                "credentialsSecretRef": {"name": "only-the-client-id"},
+                "workloadIdentity": {},
+            },
+            {"*:443", METADATA},
+        ),
     ],
 )
 def test_ways_to_the_clouds_identity(target: dict[str, Any], expected: set[str]) -> None:

@@ -88,8 +88,12 @@ def _to_store(target: Target) -> list[Manifest]:
 
 
 def _to_identity(target: Target) -> list[Manifest]:
-    """A token service for a role; nothing for keys from a Secret; else what the cloud has for its own."""
-    if target.provider is Provider.FILE or (target.credentials_secret and not target.role_arn):
+    """A token service for a role; nothing for keys from a Secret; else what the cloud has for its own.
+
+    Nobody here may look into a Secret: beside `workloadIdentity` it holds a CA, or which identity is meant.
+    """
+    by_keys = target.credentials_secret and not target.role_arn and target.workload_identity is None
+    if target.provider is Provider.FILE or by_keys:
         return []
     service = target.s3.sts_endpoint if target.s3 else ""
     token_service = _to_url(service) if service else [_rule("", HTTPS_PORT)]
