@@ -43,6 +43,13 @@ def test_the_shell_takes_the_script(command: Command, shell: str) -> None:
         ("bao-backup verify --targ", "--target"),
         ("bao-backup list --class ord", "ordinary"),
         ("bao-backup prune --keep-m", "--keep-monthly"),
+        ("bao-backup che", "check"),
+        ("bao-backup pol", "policy"),
+        ("bao-backup policy lifec", "lifecycle"),
+        ("bao-backup policy --for ver", "verify"),
+        ("bao-backup restore --bef", "--before"),
+        ("bao-backup restore --no-saf", "--no-safety-backup"),
+        ("bao-backup restore --kuber", "--kubernetes"),
     ],
 )
 def test_what_is_completed(words: str, expected: str) -> None:
