@@ -5,6 +5,7 @@ Every block of commands is run here, or in `cluster/test_disaster_document`, or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from tests.servers.disaster_site import BAD, OLD, Machine, OldCluster, a_second_
 from tests.servers.places import BucketPlace
 from tests.servers.program import Site
 
-PAGE = (Path(__file__).parents[2] / "docs" / "disaster-recovery.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "disaster-recovery.md").read_text(encoding="utf-8")
 BLOCKS = blocks_of(PAGE)
 #: Run on a real API server by `cluster/test_disaster_document`.
 ON_KUBERNETES = "On Kubernetes"
@@ -103,6 +105,15 @@ def test_the_page_brings_a_cluster_back(world: World) -> None:
     adopt_unproven(world)
     everything = {block.name for block in BLOCKS if block.heading != ON_KUBERNETES}
     assert everything - world.person.pasted == set()
+
+
+def test_a_big_backup_is_no_trouble_for_the_pages_server() -> None:
+    """A server reads a request for 30 s unless its listener says otherwise; other pages tell it, too."""
+    start = _blocks("4. A new server")[1].text
+    listener = start[start.index('listener "tcp" {') : start.index("\n}\n", start.index("listener"))]
+    assert re.search(r'http_read_timeout = "\dh"', listener)
+    for page in ("kubernetes.md", "errors.md"):
+        assert "http_read_timeout" in (DOCS / page).read_text(encoding="utf-8")
 
 
 def assert_old_data(world: World) -> None:
