@@ -168,6 +168,23 @@ def test_managed_identity(
         assert len(machine.asked) == 1
 
 
+def test_one_of_several_managed_identities(
+    secure: Azurite, authorities: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the machine, or of a container (App Service): the Secret says which one, beside a CA and no key."""
+    which = authorities | {"clientId": CLIENT}
+    with Machine(client=CLIENT) as machine:
+        monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", machine.url)
+        does_all(opened(secure.url, which))
+        assert len(machine.asked) == 1
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
+    with Machine("header-of-the-container", client=CLIENT) as service:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{service.url}/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "header-of-the-container")
+        does_all(opened(secure.url, which))
+        assert len(service.asked) == 1
+
+
 def test_no_identity(secure: Azurite, authorities: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that has none, too: a login that failed, and what to give is said."""
     monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:9")
