@@ -19,6 +19,7 @@ from bao_backup.core.model import Trigger
 from bao_backup.core.status import (
     Attempt,
     BackupStatus,
+    CheckAttempt,
     Condition,
     ObservedSchedule,
     OperationLock,
@@ -139,6 +140,7 @@ OUR_STATUS = BackupStatus(
     accepted_trigger="b",
     attempt=ATTEMPT,
     deferred=ATTEMPT,
+    check=CheckAttempt(name="check-prod-0123abcd", digits="0123abcd", accepted=MOMENT, settled=True),
     waiting=Waiting(slot=MOMENT, trigger=Trigger.PRE_UPGRADE, reason="OperationLocked", message="by x"),
     schedule=ObservedSchedule(expression="@daily", time_zone="UTC", since=MOMENT),
     conditions=(

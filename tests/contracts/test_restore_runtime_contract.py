@@ -33,6 +33,7 @@ STATUS = RestoreStatus(
     snapshot_key=KEY,
     snapshot_size=5,
     safety_backup_key=SAFETY,
+    run_uid="5e3a",
     reason="OperationLocked",
     message="it waits",
     conditions=(
