@@ -343,6 +343,17 @@ def test_rights_that_end_at_the_clusters_folder(
     assert why in answer.complaint
 
 
+@pytest.mark.parametrize("tried", ["list", "show latest", "verify --all", "check --cluster n/c"])
+def test_a_store_that_is_not_verified(command: Command, monkeypatch: pytest.MonkeyPatch, tried: str) -> None:
+    """Whoever reads from it is told once, not only who writes to it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    url = "s3://b?endpoint=http://127.0.0.1:9&insecureSkipVerify=true"
+    answer = command(*tried.split(), "--target", url, config=None)
+    assert answer.code == 5
+    assert answer.err.count("warning: the store's certificate is not verified") == 1
+
+
 def test_a_target_below_is_told_as_it_is_given(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the server that it is at: without it the keys would be shown to Amazon."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")

@@ -96,7 +96,7 @@ def _of_target(source: Source) -> Checking:
     place = Place(
         store=_for_probes(target.settings), credentials_folder=target.credentials_folder, prefix=prefix
     )
-    return Checking(order, None, lambda: store_of_place(place), target.settings.warnings)
+    return Checking(order, None, lambda: store_of_place(place))  # `open_target` has warned
 
 
 def _schedule(source: Source) -> tuple[Schedule | None, bool]:

@@ -15,6 +15,7 @@ from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.settings import RunSettings
 from bao_backup.core.storage import StoreSettings, find_credentials
 from bao_backup.core.target_url import TargetUrl, format_target_url, parse_target_url
+from bao_backup.entry.output import say
 from bao_backup.entry.source import Source, load_settings, load_settings_of_all
 from bao_backup.entry.wiring import store_of
 from bao_backup.ports import Store
@@ -118,11 +119,19 @@ def open_target(source: Source) -> OpenTarget:
         why = "there is no credential of a store in it, or only empty ones"
         hint = "put a file there for each key, as accessKeyId and secretAccessKey; or leave --credentials out"
         raise ConfigurationError(f"read the credentials in {folder}", why, hint=hint)
+    _warn(url.store)
     return OpenTarget(open_store(url.store, credentials), url.path_prefix, url.store, folder)
+
+
+def _warn(settings: StoreSettings) -> None:
+    """What a person has to know of whatever comes from this store."""
+    for warning in settings.warnings:
+        say(f"warning: {warning}")
 
 
 def _opened(settings: RunSettings) -> OpenTarget:
     path_prefix = settings.path_prefix.strip("/")
+    _warn(settings.store)
     return OpenTarget(store_of(settings), path_prefix, settings.store, settings.credentials_folder)
 
 
