@@ -54,18 +54,18 @@ def test_the_newest_good_one_is_meant(backups: tuple[Backup, ...], wanted: Wante
     assert [(each.taken - NOON) // timedelta(hours=1) for each in found] == hours
 
 
-UNPROVEN = "there is only 1 unproven one, which bao-backup verify may prove"
+UNPROVEN = "there is only 1 unproven one (which bao-backup verify may prove)"
 NOTHING: dict[str, tuple[tuple[Backup, ...], Wanted, str]] = {
     "nothing at all": ((), LATEST, "there is no backup"),
     "unproven ones": (
         (backup(1, proven=False), backup(2, proven=False)),
         LATEST,
-        "there is only 2 unproven ones, which bao-backup verify may prove",
+        "there is only 2 unproven ones (which bao-backup verify may prove)",
     ),
     "one of before a restore": (
         (backup(1, kind=PRE_RESTORE_KIND),),
         LATEST,
-        "there is only 1 pre-restore one, which only a key can mean",
+        "there is only 1 pre-restore one (which only a key can mean)",
     ),
     "later ones": (
         (backup(3), backup(2), backup(1, proven=False)),

@@ -337,6 +337,15 @@ def test_too_little_without_a_document(site: RestoreWorld, arguments: str, why: 
     assert why in answer.complaint
 
 
+@pytest.mark.parametrize("option", ["--token-file", "--ca-file"])
+def test_a_file_that_is_not_there_is_told_before_anything_is_read(site: RestoreWorld, option: str) -> None:
+    """By its option; a backup may take an hour to prove."""
+    answer = site.command("restore", "--latest", "--yes", option, "nowhere")
+    assert answer.code == 1
+    assert answer.err.splitlines() == [answer.complaint]
+    assert f"{option} nowhere is not there, or may not be read; name a file" in answer.complaint
+
+
 def test_a_file_and_a_server_are_enough(site: RestoreWorld) -> None:
     """Where nobody wants a way back."""
     options = ["--to", site.server.address, "--token-file", str(site.token()), "--no-safety-backup", "--yes"]

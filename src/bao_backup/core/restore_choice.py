@@ -85,8 +85,8 @@ def _what_is_there(backups: list[Backup], wanted: Wanted) -> str:
     proven = [backup for backup in backups if backup.proven]
     ordinary = [backup for backup in proven if backup.kind != PRE_RESTORE_KIND]
     parts = [
-        _counted(len(backups) - len(proven), "unproven one", ", which bao-backup verify may prove"),
-        _counted(len(proven) - len(ordinary), f"{PRE_RESTORE_KIND} one", ", which only a key can mean"),
+        _counted(len(backups) - len(proven), "unproven one", " (which bao-backup verify may prove)"),
+        _counted(len(proven) - len(ordinary), f"{PRE_RESTORE_KIND} one", " (which only a key can mean)"),
         _later(ordinary, wanted.before),
     ]
     return "there is only " + " and ".join(part for part in parts if part)

@@ -263,6 +263,7 @@ class _Person(_Order):
             hint = "run it on a terminal, or say yes beforehand with --yes"
             raise ConfigurationError(_DOING, "there is no terminal to ask on", hint=hint)
         self.settings = settings_of(self.source, self.choice)
+        _check_files(self.choice)
         self._look_for_a_manager(self.settings)
         return self.settings
 
@@ -336,6 +337,14 @@ class _Person(_Order):
 def _by_person(source: Source, given: dict[str, Any]) -> _Person:
     by_default = click.get_current_context().get_parameter_source("state") is ParameterSource.DEFAULT
     return _Person(source, _choice(given), given["yes"], given["state"], not by_default)
+
+
+def _check_files(choice: Choice) -> None:
+    """ConfigurationError for a file that is not there, before a backup of hours is read and proven."""
+    for option, path in (("--token-file", choice.token_file), ("--ca-file", choice.ca_file)):
+        if path is not None and not os.access(path, os.R_OK):
+            why = f"{option} {path} is not there, or may not be read"
+            raise ConfigurationError(_DOING, why, hint="name a file that may be read")
 
 
 def _choice(given: dict[str, Any]) -> Choice:
