@@ -61,6 +61,8 @@ def test_a_wrong_token(command: Command, world: World, server: DevelopmentServer
     answer = command("check", "--output", "json")
     assert answer.code == 2
     assert states(answer.json)["snapshot"] == "Failed"
+    (login,) = (line["words"] for line in answer.json["lines"] if line["name"] == "login")
+    assert "accepts" not in login  # a token is not asked about until it is used
     assert "hvs.nobody" not in answer.out + answer.err
 
 
