@@ -221,6 +221,24 @@ def test_lock_of_the_bucket(locking: Minio, lockable: str, by_default: bool) -> 
             assert sent.locked_until is None
 
 
+def test_lock_of_the_bucket_at_a_busy_store(locking: Minio, lockable: str) -> None:
+    """Who asks until when asks again: a receipt that does not know the lock would be dropped too early."""
+    lock_by_default(locking, lockable)
+    with FaultyProxy(locking.url) as proxy:
+        proxy.set(CallFault(CallFaultKind.ANSWER, Call.GET, status=503, code="SlowDown"))
+        settings = StoreSettings(
+            provider="s3",
+            bucket=lockable,
+            endpoint=proxy.url,
+            max_retries=1,
+            retry_timeout=5,
+            default_lock=True,
+        )
+        sent = open_store(settings, s3_credentials(locking)).create(RECEIPT, b"{}")
+        assert proxy.count(Call.GET) == 2
+    assert retention_of(locking, lockable, RECEIPT) == ("COMPLIANCE", sent.locked_until)
+
+
 def test_lock_by_a_longer_default(locking: Minio, lockable: str) -> None:
     """A bucket's default that is longer stays, and is what is said."""
     lock_by_default(locking, lockable)

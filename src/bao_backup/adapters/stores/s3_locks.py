@@ -72,7 +72,10 @@ class Locks:
     def _locked_until(self, key: str, query: dict[str, str]) -> datetime | None:
         """Until when it is locked; None: it is not, or nobody may tell us."""
         try:
-            found = self._requests.ask("lock", "GET", key, query, timeout=self._settings.request_timeout)
+            found = patiently(
+                lambda: self._requests.ask("lock", "GET", key, query, timeout=self._settings.request_timeout),
+                self._settings,
+            )
             text = found.findtext(f"{NAMESPACE}RetainUntilDate") or found.findtext("RetainUntilDate") or ""
             mode = found.findtext(f"{NAMESPACE}Mode") or found.findtext("Mode") or ""
             weaker = self._settings.lock_mode == "COMPLIANCE" and mode != "COMPLIANCE"
