@@ -171,7 +171,7 @@ class OnThisMachine:
         return len(self._site.run_logs())
 
     def end(self, run: StartRun, *, well: bool) -> None:
-        folder = self.runtime.run_folder(UID, run.name)
+        folder = self.runtime.executors.folder_of(UID, run.name)
         wait_until("the stream to begin", lambda: "streaming" in folder.log_file.read_text(), seconds=10)
         if well:
             self._site.server.rate = 0

@@ -19,7 +19,8 @@ from tests.manager.site import UID, Site
 
 from bao_backup.adapters.development import DevelopmentServer
 from bao_backup.adapters.local.database import DATABASE, SCHEMA_VERSION, Database
-from bao_backup.adapters.local.runtime import KILL_AFTER, LocalRuntime
+from bao_backup.adapters.local.executors import KILL_AFTER
+from bao_backup.adapters.local.runtime import LocalRuntime
 from bao_backup.core.errors import ConfigurationError, InternalError
 from bao_backup.core.from_document import settings_from_document
 from bao_backup.core.observed import ForgetRun, Health, RunState, StartRun
@@ -242,7 +243,7 @@ def test_late_run(site: Site, server: DevelopmentServer) -> None:
         clock.time += timedelta(days=400)
         clock.seconds += 3600 + KILL_AFTER - 1
         assert runtime.poll() == set()
-        assert runtime.run_folder(UID, a_run().name).is_claimed()
+        assert runtime.executors.folder_of(UID, a_run().name).is_claimed()
         clock.seconds += 2
         site.until("its end", runtime.poll)
         (run,) = asyncio.run(runtime.observe(UID))[0].runs
@@ -267,7 +268,7 @@ def test_pid_of_another(site: Site, server: DevelopmentServer) -> None:
         tell=lambda _, __: None,
     )
     with closing(runtime):
-        folder = runtime.run_folder(UID, a_run().name)
+        folder = runtime.executors.folder_of(UID, a_run().name)
         folder.path.mkdir(parents=True)
         (folder.path / "claim").write_text("1")
         assert not folder.is_claimed()

@@ -198,15 +198,15 @@ class LocalManager:
 
     async def _drain(self, hurry: asyncio.Event) -> None:
         """Let runs end by themselves for the grace time, then ask them to; the loop takes in their ends."""
-        running = self.runtime.count_open()
+        running = self.runtime.executors.count_open()
         if running:
             words = f"waiting up to {self._grace:g} s for {running} runs to end; a second signal aborts them"
             self._log.say(words)
             await self._until_none_runs(self._grace, hurry.wait)
-        if self.runtime.count_open():
+        if self.runtime.executors.count_open():
             self._log.say("asking the runs to abort", warning=True)
             await self._until_none_runs(ABORT_GRACE, self._ask_again_and_again)
-        left = self.runtime.count_open()
+        left = self.runtime.executors.count_open()
         words = f"{left} runs go on, and are found again at the next start" if left else "no run is under way"
         self._log.say(f"stopped; {words}")
 
@@ -219,11 +219,11 @@ class LocalManager:
         await asyncio.gather(*waits, return_exceptions=True)
 
     async def _none_runs(self) -> None:
-        while self.runtime.count_open():  # noqa: ASYNC110 - other processes end here
+        while self.runtime.executors.count_open():  # noqa: ASYNC110 - other processes end here
             await asyncio.sleep(0.1)
 
     async def _ask_again_and_again(self) -> None:
         """A run that was only just started may not hear it the first time."""
         while True:
-            self.runtime.end_runs()
+            self.runtime.executors.end_all()
             await asyncio.sleep(1.0)

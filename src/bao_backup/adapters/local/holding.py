@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from pathlib import Path
 
+from bao_backup.adapters.local.file_lock import take_lock
 from bao_backup.core.errors import AnotherManagerError, ConfigurationError
 
 #: `manager_runs` takes the lock for a moment to see whether it is free: so often it is tried again.
@@ -28,7 +28,7 @@ def hold(folder: Path) -> int:
         hint = "make it a folder that this user may write to, or choose another with --state"
         raise ConfigurationError(doing, why, hint=hint) from error
     for _ in range(TRIES):
-        if _lock(descriptor):
+        if take_lock(descriptor):
             return descriptor
         time.sleep(PAUSE)
     os.close(descriptor)
@@ -46,14 +46,6 @@ def manager_runs(folder: Path) -> bool:
         hint = "run it as the manager's user"
         raise ConfigurationError(f"look at the state folder {folder}", why, hint=hint) from error
     try:
-        return not _lock(descriptor)
+        return not take_lock(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

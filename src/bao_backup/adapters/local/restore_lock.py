@@ -12,14 +12,13 @@ import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from bao_backup.adapters.local.clusters import ClusterRow, Clusters
 from bao_backup.adapters.local.database import DATABASE, Database
 from bao_backup.adapters.local.holding import manager_runs
-from bao_backup.adapters.local.run_folder import RunFolder, hold_claim
+from bao_backup.adapters.local.run_folder import RunFolder, cluster_folder_name, hold_claim
 from bao_backup.core.connection import parse_address
 from bao_backup.core.errors import BaoBackupError, ConfigurationError
 from bao_backup.core.from_document import addresses_of
@@ -44,7 +43,7 @@ class Overwritten(NamedTuple):
 
 def restore_claim(state: Path, uid: str) -> RunFolder:
     """What the process that restores this cluster holds, as a run holds its own."""
-    return RunFolder(state / "restores" / _hash(uid))
+    return RunFolder(state / "restores" / cluster_folder_name(uid))
 
 
 def is_left(state: Path, uid: str, lock: OperationLock | None) -> bool:
@@ -144,7 +143,9 @@ class RestoreLocks:
 
     def _run_under_way(self, uid: str) -> str:
         """The name of a backup that some process is at; empty when none is."""
-        runs = (RunFolder(path) for path in sorted((self._state / "runs" / _hash(uid)).glob("*")))
+        runs = (
+            RunFolder(path) for path in sorted((self._state / "runs" / cluster_folder_name(uid)).glob("*"))
+        )
         return next((run.path.name for run in runs if run.is_claimed()), "")
 
     def _restored_already(self, uid: str) -> ConfigurationError:
@@ -210,8 +211,3 @@ def _servers(row: ClusterRow) -> set[tuple[str, int]]:
 def _server(address: str) -> tuple[str, int]:
     endpoint = parse_address(address)
     return endpoint.host, endpoint.port
-
-
-def _hash(uid: str) -> str:
-    """Of a cluster's folder, as the runtime names that of its runs."""
-    return sha256(uid.encode()).hexdigest()[:16]

@@ -7,11 +7,12 @@ runs are still under way and how the others ended.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
+from hashlib import sha256
 from pathlib import Path
 
+from bao_backup.adapters.local.file_lock import take_lock
 from bao_backup.core.errors import InternalError
 from bao_backup.core.model import Result
 from bao_backup.core.result import decode_result
@@ -51,7 +52,7 @@ class RunFolder:
             descriptor = os.open(self._claim_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise InternalError(f"make the run folder {self.path}", error.strerror or "failed") from error
-        if _lock(descriptor):
+        if take_lock(descriptor):
             os.ftruncate(descriptor, 0)  # who had it before is gone
             return descriptor
         os.close(descriptor)
@@ -64,7 +65,7 @@ class RunFolder:
         except FileNotFoundError:
             return False
         try:
-            return not _lock(descriptor)
+            return not take_lock(descriptor)
         finally:
             os.close(descriptor)
 
@@ -97,16 +98,13 @@ class RunFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def cluster_folder_name(uid: str) -> str:
+    """The name of a cluster's folder, in which its runs' are: any uid makes one."""
+    return sha256(uid.encode()).hexdigest()[:16]
+
+
 def hold_claim(descriptor: int) -> None:
     """In the executor: keep the inherited claim until this process ends, and say who has it."""
     os.set_inheritable(descriptor, False)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

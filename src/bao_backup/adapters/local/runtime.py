@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +13,14 @@ from bao_backup.adapters.local.book import Book, Entry
 from bao_backup.adapters.local.clusters import ClusterRow, Clusters, ClusterState
 from bao_backup.adapters.local.database import DATABASE, Database
 from bao_backup.adapters.local.events import EventRow, Events
+from bao_backup.adapters.local.executors import Executors
 from bao_backup.adapters.local.holding import hold
-from bao_backup.adapters.local.processes import Processes
 from bao_backup.adapters.local.requests import Requests
 from bao_backup.adapters.local.restore_lock import is_left
 from bao_backup.adapters.local.room import Room
-from bao_backup.adapters.local.run_folder import RunFolder
-from bao_backup.adapters.local.runs import RunRow, Runs
-from bao_backup.adapters.local.strays import Strays
+from bao_backup.adapters.local.runs import Runs
 from bao_backup.core.errors import InternalError
-from bao_backup.core.model import Outcome, Result, Trigger
+from bao_backup.core.model import Trigger
 from bao_backup.core.naming import is_check_run
 from bao_backup.core.observed import (
     ClearTrigger,
@@ -32,8 +28,6 @@ from bao_backup.core.observed import (
     ForgetRun,
     Health,
     Observed,
-    Run,
-    RunState,
     StartCheck,
     StartRun,
 )
@@ -43,8 +37,6 @@ from bao_backup.core.spec import API_VERSION, CLUSTER_KIND, Metadata, OpenBaoClu
 from bao_backup.core.status import LOCK_HOLDER, BackupStatus, OperationLock
 from bao_backup.ports import Clock
 
-#: A run that has not ended so long after its deadline is killed: its own end did not work.
-KILL_AFTER = 60.0
 #: How long a check may take, and how long it waits for a leader, in seconds.
 CHECK_SECONDS = 600
 CHECK_WAIT = 300
@@ -98,20 +90,16 @@ class LocalRuntime:
         self.requests = Requests(self.database)
         self.events = Events(self.database)
         self.book = Book(check, self._remembered())
-        self._processes = Processes()
+        self.executors = Executors(folder / "runs", self.runs, clock)
         self._room = Room(most_runs)
-        #: Also folders of runs that left the history just before a crash.
-        known = {self.run_folder(uid, name).path for uid, name in self.runs.names()}
-        self._strays = Strays(folder / "runs", known)
         self._ended_told: set[tuple[str, str]] = set()
-        self._first_seen: dict[tuple[str, str], float] = {}
         #: Into which a restore by command was under way at the last poll.
         self._restored: set[str] = set()
         self._data_version = self.database.data_version
 
     def close(self) -> None:
         """Give the folder back. Runs that are under way go on."""
-        self._processes.close()
+        self.executors.close()
         self.database.close()
         os.close(self._held)
 
@@ -144,9 +132,7 @@ class LocalRuntime:
         row = self._row(uid)
         entry = self._entry(row)
         self._keep_place(uid, row.status)
-        runs = [self._run(run) for run in self.runs.open(uid)]
-        runs += [Run(name=stray.path.name, state=RunState.UNFINISHED) for stray in self._strays_of(uid)]
-        known = [run for run in runs if run is not None]
+        runs = self.executors.of(uid)
         observed = Observed(
             namespace=entry.namespace,
             name=entry.name,
@@ -156,8 +142,8 @@ class LocalRuntime:
             problems=entry.problems,
             status=row.status,
             lock=_lock_of_another(entry) or self._lock_in_force(row),
-            runs=tuple(run for run in known if not is_check_run(run.name)),
-            check_runs=tuple(run for run in known if is_check_run(run.name)),
+            runs=tuple(run for run in runs if not is_check_run(run.name)),
+            check_runs=tuple(run for run in runs if is_check_run(run.name)),
             trigger=self.requests.oldest(uid),
             can_ask_health=True,
             room=self._room.is_for(uid, len(self._taken() - {uid})),
@@ -189,7 +175,7 @@ class LocalRuntime:
         if document is None or document.spec.backup is None:
             raise InternalError(f"start {run.name}", "its cluster has no valid document")
         limit = document.spec.backup.active_deadline_seconds
-        self._begin(uid, run.name, limit, self._environment(document, run))
+        self.executors.begin(uid, run.name, limit, self._environment(document, run))
 
     async def start_check(self, uid: str, run: StartCheck) -> None:
         document = self._entry(self._row(uid)).document
@@ -197,38 +183,21 @@ class LocalRuntime:
             raise InternalError(f"start {run.name}", "its cluster has no valid document")
         as_run = StartRun(name=run.name, key="", slot=self._clock.now(), trigger=Trigger.MANUAL, number=1)
         environment = self._environment(document, as_run)
-        self._begin(uid, run.name, CHECK_SECONDS, environment, ("check", "--wait", str(CHECK_WAIT)))
-
-    def _begin(
-        self,
-        uid: str,
-        name: str,
-        limit: float,
-        environment: Mapping[str, str],
-        command: tuple[str, ...] = ("backup",),
-    ) -> None:
-        row = self.runs.add(uid, name, self._clock.now(), limit)
-        folder = self.run_folder(uid, name)
-        if row is None or row.started or self._processes.is_child(folder) or folder.result() is not None:
-            return
-        if self._processes.start(folder, environment, command):
-            self.runs.mark_started(uid, name)
+        self.executors.begin(uid, run.name, CHECK_SECONDS, environment, ("check", "--wait", str(CHECK_WAIT)))
 
     async def forget(self, uid: str, run: ForgetRun) -> None:
         row = next((row for row in self.runs.open(uid) if row.name == run.name), None)
-        ended = self._run(row) if row is not None else None
+        ended = self.executors.run(row) if row is not None else None
         if ended is None or ended.result is None:
             return
-        folder = self.run_folder(uid, run.name)
         document = self._entry(self._row(uid)).document
         backup = document.spec.backup if document else None
         keep = backup.history_limit if backup else 0
         counts = not is_check_run(run.name)
         for gone in self.runs.forget(uid, run.name, ended.result, keep, counts=counts):
-            self.run_folder(uid, gone).remove()
-        self._processes.forget(folder)
+            self.executors.folder_of(uid, gone).remove()
+        self.executors.forget(uid, run.name)
         self._ended_told.discard((uid, run.name))
-        self._first_seen.pop((uid, run.name), None)
 
     async def clear_trigger(self, uid: str, request: ClearTrigger) -> None:
         self.requests.clear(uid, request.value)
@@ -250,43 +219,20 @@ class LocalRuntime:
         changed, taken = self._given_back(), self.clusters.locked(LOCK_HOLDER) | self._with_strays()
         for row in self.runs.open():
             run = (row.uid, row.name)
-            if self._is_under_way(row):
+            if self.executors.is_under_way(row):
                 taken.add(row.uid)
-                self._end_if_late(row)
-            elif run not in self._ended_told and self._run(row) is not None:
+                self.executors.end_if_late(row)
+            elif run not in self._ended_told and self.executors.run(row) is not None:
                 self._ended_told.add(run)
                 changed.add(row.uid)
-        for folder in self._strays.settle():
-            changed |= {uid for uid in self.managed() if self._cluster_folder(uid) == folder}
+        for folder in self.executors.settle_strays():
+            changed |= {uid for uid in self.managed() if self.executors.cluster_folder(uid) == folder}
         version = self.database.data_version
         if version != self._data_version:
             self._data_version = version
             changed |= self.requests.waiting()
         self._let_go()
         return changed | self._room.call(len(taken), self._clock.monotonic())
-
-    def count_open(self) -> int:
-        """How many runs are under way, or ended and not in the status yet, of all clusters."""
-        return len(self.runs.open()) + len(self._strays.living())
-
-    def end_runs(self) -> None:
-        """Ask every run to end: each aborts its upload, and says so in its result."""
-        for row in self.runs.open():
-            if self._is_under_way(row):
-                self._processes.send(self.run_folder(row.uid, row.name), signal.SIGTERM)
-        for stray in self._strays.living():
-            self._processes.send(stray, signal.SIGTERM)
-
-    def run_folder(self, uid: str, name: str) -> RunFolder:
-        """Where a run's files are."""
-        return RunFolder(self._cluster_folder(uid) / name)
-
-    def _cluster_folder(self, uid: str) -> Path:
-        return self._folder / "runs" / sha256(uid.encode()).hexdigest()[:16]
-
-    def _strays_of(self, uid: str) -> list[RunFolder]:
-        """Runs of the cluster that are under way, which the memory does not know."""
-        return self._strays.of(self._cluster_folder(uid))
 
     def _keep_place(self, uid: str, status: BackupStatus) -> None:
         """In the queue for a place exactly while the status says so."""
@@ -297,18 +243,11 @@ class LocalRuntime:
 
     def _taken(self) -> set[str]:
         """The clusters that have a place: an attempt that is under way, or a run."""
-        running = {row.uid for row in self.runs.open() if self._is_under_way(row)}
+        running = {row.uid for row in self.runs.open() if self.executors.is_under_way(row)}
         return self.clusters.locked(LOCK_HOLDER) | running | self._with_strays()
 
     def _with_strays(self) -> set[str]:
-        return {uid for uid in self.managed() if self._strays_of(uid)} if self._strays.living() else set()
-
-    def _end_if_late(self, row: RunRow) -> None:
-        """By a clock that nobody sets, from when this manager saw it first: never too early."""
-        now = self._clock.monotonic()
-        seen = self._first_seen.setdefault((row.uid, row.name), now)
-        if now - seen > row.deadline + KILL_AFTER:
-            self._processes.send(self.run_folder(row.uid, row.name), signal.SIGKILL)
+        return self.executors.with_strays(self.managed)
 
     def _lock_in_force(self, row: ClusterRow) -> OperationLock | None:
         """The lock in the memory, unless a restore by command left it when it was killed."""
@@ -332,32 +271,6 @@ class LocalRuntime:
             row = self._row(uid)
             if row.lock is None and row.status.schedule is None and not self.runs.open(uid):
                 self.clusters.set_gone(uid)
-
-    def _run(self, row: RunRow) -> Run | None:
-        """The run as it is; None when its process was never started, so that it is started again."""
-        if self._is_under_way(row):
-            return Run(name=row.name, state=RunState.UNFINISHED)
-        folder = self.run_folder(row.uid, row.name)
-        result = folder.result()
-        if result is None and not row.started and not self._processes.is_child(folder):
-            return None
-        return Run(name=row.name, state=RunState.FINISHED, result=result or self._no_result(row, folder))
-
-    def _is_under_way(self, row: RunRow) -> bool:
-        return self._processes.is_under_way(self.run_folder(row.uid, row.name))
-
-    def _no_result(self, row: RunRow, folder: RunFolder) -> Result:
-        """What can be said of a run whose process is gone and left no result."""
-        said = folder.last_words()
-        how = self._processes.end_in_words(folder) + (f"; it said: {said}" if said else "")
-        return Result(
-            outcome=Outcome.FAILED,
-            reason="NoResult",
-            message=f"the run {row.name} ended without a result: {how}",
-            exit_code=8,
-            started=row.begun,
-            finished=self._clock.now(),
-        )
 
     def _entry(self, row: ClusterRow) -> Entry:
         """The cluster's document; of one that leaves, one without backups, by which its runs end."""
