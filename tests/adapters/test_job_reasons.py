@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bao_backup.adapters.kubernetes import event_texts
-from bao_backup.adapters.kubernetes.facts import PodSpec
+from bao_backup.adapters.kubernetes.pod_facts import PodSpec
 from bao_backup.adapters.kubernetes.reasons import (
     LONGEST_SAID,
     REASONS,

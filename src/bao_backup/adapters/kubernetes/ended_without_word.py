@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bao_backup.adapters.kubernetes import event_texts
-from bao_backup.adapters.kubernetes.facts import Event, Job, Pod, Terminated
+from bao_backup.adapters.kubernetes.job_facts import Event, Job
 from bao_backup.adapters.kubernetes.not_started import has_run, trouble_of
+from bao_backup.adapters.kubernetes.pod_facts import Pod, Terminated
 from bao_backup.adapters.kubernetes.reasons import Account, quoted
 from bao_backup.core.duration import format_duration
 

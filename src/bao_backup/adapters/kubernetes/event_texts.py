@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from bao_backup.adapters.kubernetes.facts import PodSpec
+from bao_backup.adapters.kubernetes.pod_facts import PodSpec
 from bao_backup.adapters.kubernetes.reasons import Account, quoted
 
 _VOLUME = re.compile(r'for volume "(?P<volume>[^"]+)" : ')

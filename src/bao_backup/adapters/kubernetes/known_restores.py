@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from bao_backup.adapters.kubernetes.facts import LONG_AGO
 from bao_backup.adapters.kubernetes.known_cluster import is_newer
+from bao_backup.adapters.kubernetes.object_facts import LONG_AGO
 from bao_backup.core.errors import DocumentError, Problem
 from bao_backup.core.observed import UnfinishedRestore
 from bao_backup.core.restore_spec import (

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from bao_backup.adapters.kubernetes import event_texts
-from bao_backup.adapters.kubernetes.facts import LONG_AGO, Event, Job, Pod, Waiting
+from bao_backup.adapters.kubernetes.job_facts import Event, Job
+from bao_backup.adapters.kubernetes.object_facts import LONG_AGO
+from bao_backup.adapters.kubernetes.pod_facts import Pod, Waiting
 from bao_backup.adapters.kubernetes.reasons import Account, quoted
 from bao_backup.core.model import Value
 

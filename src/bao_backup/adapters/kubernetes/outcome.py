@@ -18,19 +18,11 @@ from bao_backup.adapters.kubernetes.ended_without_word import (
     end_of,
     is_stuck,
 )
-from bao_backup.adapters.kubernetes.facts import (
-    LONG_AGO,
-    ContainerStatus,
-    Event,
-    Job,
-    JsonObject,
-    Pod,
-    read_events,
-    read_job,
-    read_pods,
-)
+from bao_backup.adapters.kubernetes.job_facts import Event, Job, read_events, read_job, read_pods
 from bao_backup.adapters.kubernetes.manifests.work import BACKUP_TYPES
 from bao_backup.adapters.kubernetes.not_started import has_run, trouble_of
+from bao_backup.adapters.kubernetes.object_facts import LONG_AGO, JsonObject
+from bao_backup.adapters.kubernetes.pod_facts import ContainerStatus, Pod
 from bao_backup.adapters.kubernetes.reasons import REASONS, Account, exit_code_of_restore, parse_ended_because
 from bao_backup.core.errors import RestoreUnknownError
 from bao_backup.core.model import Outcome, Result, Trigger
