@@ -340,6 +340,22 @@ def test_nothing_is_released_without_the_lock() -> None:
     assert world.names == ["restore-back"]
 
 
+def test_what_was_to_be_released_waits_for_another_holder() -> None:
+    """The manager died before the release, and somebody took the lock until the next one came."""
+    world = RestoreWorld()
+    world.ask()
+    world.look()
+    world.dies_at = 3  # after observing, saving and telling
+    assert not world.survived(world.look)
+    world.lock(UPGRADE)
+    world.look()
+    assert (world.names, world.holder, world.wake) == ([], UPGRADE.holder, world.time + MINUTE)
+    assert "waits for the cluster's operation lock" in world.status().message
+    world.lock(None)
+    world.settle()
+    assert (world.names, world.holder) == (["restore-back"], "openbaorestore/back")
+
+
 def test_a_run_of_an_earlier_version_is_followed() -> None:
     """It was never held, and its uid is in no status."""
     world = RestoreWorld()

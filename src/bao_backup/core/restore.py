@@ -175,27 +175,30 @@ def _follow(observed: ObservedRestore, run: Run, now: datetime) -> RestoreDecisi
     """Its run is there: held still, under way, or ended."""
     if run.state is RunState.FINISHED:
         return _over(observed, *end_of_run(observed, run, now), ForgetRun(name=run.name))
-    status = observed.status
-    begun = (Emit(reason="RestoreStarted", message=run.name),)
-    status = replace(
-        status,
-        phase=RestorePhase.RUNNING,
-        start_time=status.start_time or now,
-        run_uid=status.run_uid or run.uid,
-        reason="",
-        message=f"the run {run.name} is under way",
-    )
-    status = _not_complete(observed, status, "RestoreRunning", now)
     lock = observed.cluster.lock if observed.cluster else None
     if observed.cluster is not None and lock is None:
         lock = _our_lock(observed, now)  # somebody took it away
+    actions: tuple[RestoreAction, ...] = ()
+    wake, words = None, f"the run {run.name} is under way"
+    if run.held and lock is not None and lock.holder == restore_holder(observed.name):
+        actions, wake = (ReleaseRun(name=run.name, uid=run.uid),), now + SEE_THAT_IT_HAPPENED
+    elif run.held:
+        wake, words = now + LOOK_AGAIN, f"the run {run.name} waits for the cluster's operation lock"
+    status = replace(
+        observed.status,
+        phase=RestorePhase.RUNNING,
+        start_time=observed.status.start_time or now,
+        run_uid=observed.status.run_uid or run.uid,
+        reason="",
+        message=words,
+    )
     known = observed.status.phase is RestorePhase.RUNNING
     return RestoreDecision(
-        status=status,
-        events=() if known else begun,
+        status=_not_complete(observed, status, "RestoreRunning", now),
+        events=() if known else (Emit(reason="RestoreStarted", message=run.name),),
         lock=lock,
-        actions=(ReleaseRun(name=run.name, uid=run.uid),) if run.held else (),
-        wake=now + SEE_THAT_IT_HAPPENED if run.held else None,
+        actions=actions,
+        wake=wake,
     )
 
 
