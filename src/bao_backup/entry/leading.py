@@ -14,12 +14,14 @@ from bao_backup.adapters.kubernetes.known_restores import Place
 from bao_backup.adapters.kubernetes.options import JobOptions
 from bao_backup.adapters.kubernetes.restore_counts import RestoreCounts, last_durations
 from bao_backup.adapters.kubernetes.restore_runtime import KubernetesRestores
+from bao_backup.adapters.kubernetes.run_counts import RunCounts
 from bao_backup.adapters.kubernetes.run_watch import RunWatch
-from bao_backup.adapters.kubernetes.runtime import Counted, KubernetesRuntime
+from bao_backup.adapters.kubernetes.runtime import KubernetesRuntime
 from bao_backup.adapters.kubernetes.watching import watch
 from bao_backup.core.errors import BaoBackupError, InternalError
 from bao_backup.core.kubernetes_errors import KubernetesError
 from bao_backup.core.observed import Emit
+from bao_backup.core.words import count_in_words
 from bao_backup.entry.logs import Log
 from bao_backup.entry.metrics import ClusterFigures, RestoreFigures
 from bao_backup.flows.manage import reconcile
@@ -116,7 +118,7 @@ class Leading:
 
     def figures(self) -> list[ClusterFigures]:
         """What the metrics tell of each cluster."""
-        nothing = Counted()
+        nothing = RunCounts()
         durations = last_durations(self._runtime.known.all_restores())
         found = []
         for known in list(self._runtime.known.clusters.values()):
@@ -153,7 +155,7 @@ class Leading:
         """See all that is there before anything is decided."""
         await self._list()
         where = ", ".join(self._namespaces) if self._namespaces else "all namespaces"
-        self._log.say(f"managing {len(self._runtime.known.clusters)} clusters in {where}")
+        self._log.say(f"managing {count_in_words(len(self._runtime.known.clusters), 'cluster')} in {where}")
         self._clusters.alive_at = self._restores.alive_at = self._clock.monotonic()
 
     async def go_on(self) -> None:

@@ -62,7 +62,6 @@ class TerminalReporter(ScopedReporter):
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import (
-            DownloadColumn,
             Progress,
             SpinnerColumn,
             TextColumn,
@@ -73,13 +72,13 @@ class TerminalReporter(ScopedReporter):
         self._progress: Progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            DownloadColumn(binary_units=True),
+            TextColumn("{task.fields[size]}"),
             TransferSpeedColumn(),
             TimeElapsedColumn(),
             console=Console(stderr=True, highlight=False),
             transient=True,
         )
-        self._task: TaskID = self._progress.add_task("moving", total=None, visible=False)
+        self._task: TaskID = self._progress.add_task("moving", total=None, visible=False, size="")
         self._shown = 0.0
 
     def __enter__(self) -> Self:
@@ -108,7 +107,7 @@ class TerminalReporter(ScopedReporter):
         if now - self._shown < 0.1:
             return
         self._shown = now
-        self._progress.update(self._task, completed=size, visible=True)
+        self._progress.update(self._task, completed=size, size=size_in_words(size), visible=True)
 
 
 def reporter_for(*, quiet: bool = False) -> ScopedReporter:

@@ -21,6 +21,7 @@ from bao_backup.core.from_document import settings_from_document
 from bao_backup.core.observed import Emit, Health, StartRun
 from bao_backup.core.settings import to_environment
 from bao_backup.core.spec import OpenBaoCluster
+from bao_backup.core.words import count_in_words
 from bao_backup.entry.logs import Log
 from bao_backup.entry.metrics import ClusterFigures
 from bao_backup.entry.watched_files import WatchedFiles
@@ -157,7 +158,9 @@ class LocalManager:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, ask)
         self._take_documents()
-        self._log.say(f"managing {len(self.runtime.book.entries)} clusters of {self._files.path}")
+        self._log.say(
+            f"managing {count_in_words(len(self.runtime.book.entries), 'cluster')} of {self._files.path}"
+        )
         self._began = True
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.loop.run(ended))
