@@ -7,7 +7,7 @@ from tests.adapters.jobs import KEY, at, complete_job, message, pod, result, ter
 from tests.adapters.runtime_site import NAMESPACE, RUN, THE_RUN, Site, cluster
 
 from bao_backup.adapters.kubernetes.api import JOBS, PODS
-from bao_backup.adapters.kubernetes.runtime import Counted
+from bao_backup.adapters.kubernetes.run_counts import RunCounts
 from bao_backup.core.errors import DocumentError
 from bao_backup.core.kubernetes_errors import KubernetesError
 from bao_backup.core.model import RetentionOutcome
@@ -31,7 +31,7 @@ def test_a_run_that_the_api_server_refuses_has_failed(resource: str, code: int, 
         assert site.changed == [site.uid]
         await site.runtime.forget(site.uid, ForgetRun(name=RUN))
         assert (await site.see()).runs == ()
-        assert site.runtime.counted == {site.uid: Counted(failed=1)}
+        assert site.runtime.counted == {site.uid: RunCounts(failed=1)}
 
     Site().run(work)
 
@@ -99,7 +99,7 @@ def test_a_run_s_end_is_worked_out_once() -> None:
         assert site.server.asked("GET").count(("GET", "pods")) == 1
         await site.runtime.forget(site.uid, ForgetRun(name=RUN))
         assert (await site.see()).runs == ()
-        assert site.runtime.counted == {site.uid: Counted(succeeded=1, dropped=5)}
+        assert site.runtime.counted == {site.uid: RunCounts(succeeded=1, dropped=5)}
         await site.runtime.forget(site.uid, ForgetRun(name=RUN))
         assert site.runtime.counted[site.uid].succeeded == 1
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
-from bao_backup.adapters.kubernetes.api import CLUSTERS, EVENTS, Json, KubernetesApi
+from bao_backup.adapters.kubernetes.api import EVENTS, KubernetesApi
+from bao_backup.adapters.kubernetes.cluster_writes import ClusterWrites
 from bao_backup.adapters.kubernetes.known_cluster import KnownCluster
 from bao_backup.adapters.kubernetes.known_jobs import (
     backs_up,
@@ -17,13 +18,12 @@ from bao_backup.adapters.kubernetes.known_jobs import (
 )
 from bao_backup.adapters.kubernetes.known_objects import KnownObjects
 from bao_backup.adapters.kubernetes.manifests import check_objects, run_objects
-from bao_backup.adapters.kubernetes.names import MEMORY, TRIGGER
 from bao_backup.adapters.kubernetes.object_event import event_of
 from bao_backup.adapters.kubernetes.options import JobOptions
 from bao_backup.adapters.kubernetes.outcome import is_finished, is_held
 from bao_backup.adapters.kubernetes.places import Places
+from bao_backup.adapters.kubernetes.run_counts import RunCounts
 from bao_backup.adapters.kubernetes.runs import Runs
-from bao_backup.adapters.kubernetes.status_patch import backup_patch, lacks, lock_patch, memory_of
 from bao_backup.core.errors import (
     BaoBackupError,
     DocumentError,
@@ -52,15 +52,6 @@ from bao_backup.core.observed import (
 from bao_backup.core.result import failed
 from bao_backup.core.status import BackupStatus, OperationLock
 from bao_backup.ports import Clock
-
-
-@dataclass(slots=True)
-class Counted:
-    """What became of a cluster's runs since this manager started, for its metrics."""
-
-    succeeded: int = 0
-    failed: int = 0
-    dropped: int = 0
 
 
 class KubernetesRuntime:
@@ -96,11 +87,10 @@ class KubernetesRuntime:
         self._places = Places(most_runs, changed)
         self.known = KnownObjects(changed, self._let_go)
         self.runs = Runs(api, self.known, clock)
-        #: Fields of the status that the installed schema has no room for.
-        self._lacking: frozenset[str] = frozenset()
+        self._writes = ClusterWrites(api, self.known)
         #: cluster's uid -> its runs that the API did not let us start
         self._refused: dict[str, dict[str, Run]] = {}
-        self.counted: dict[str, Counted] = {}
+        self.counted: defaultdict[str, RunCounts] = defaultdict(RunCounts)
 
     async def begin(self, namespaces: Sequence[str]) -> dict[str, KubernetesError]:
         """See all that there is, of which this manager has seen nothing begin; as `take_all`."""
@@ -146,16 +136,15 @@ class KubernetesRuntime:
         if version != known.version or not self._places.settle(uid, status):
             return False
         try:
-            known = await self._patch_status(known, status, lock)
-            await self._remember(known, status)
+            await self._writes.status(known, status, lock)
         except KubernetesMissingError:
-            self.known.drop_cluster({"metadata": {"uid": uid}})
+            self._writes.gone(uid)
             return False
         except KubernetesError as error:
             self._places.settle(uid, known.read_status())
             if not isinstance(error, KubernetesConflictError):
                 raise
-            await self._look_again(known)
+            await self._writes.look_again(known)
             return False
         return True
 
@@ -205,17 +194,14 @@ class KubernetesRuntime:
         known = self.known.clusters.get(uid)
         if known is None or version != known.version:
             return False
-        change = {"operationLock": lock_patch(known.raw_status(), lock)}
-        body = {"metadata": {"resourceVersion": known.version}, "status": change}
         try:
-            answer = await self._api.patch(CLUSTERS, known.namespace, known.name, body, part="status")
+            await self._writes.lock(known, lock)
         except KubernetesMissingError:
-            self.known.drop_cluster({"metadata": {"uid": uid}})
+            self._writes.gone(uid)
             return False
         except KubernetesConflictError:
-            await self._look_again(known)
+            await self._writes.look_again(known)
             return False
-        self.known.take_cluster(answer, by_us=True)
         self._changed(uid)
         return True
 
@@ -224,9 +210,9 @@ class KubernetesRuntime:
         if known.trigger != request.value:
             return
         try:
-            self.known.take_cluster(await self._annotate(known, {TRIGGER: None}), by_us=True)
+            await self._writes.clear_trigger(known)
         except KubernetesConflictError:
-            await self._look_again(known)  # the next round sees whether it is still there
+            await self._writes.look_again(known)  # the next round sees whether it is still there
 
     async def emit(self, uid: str, event: Emit) -> None:
         known = self.known.cluster(uid)
@@ -266,50 +252,8 @@ class KubernetesRuntime:
                 await self.runs.live_on(job, 0)
 
     def _count(self, uid: str, run: Run | None) -> None:
-        result = run.result if run else None
-        if result is None:
-            return
-        counted = self.counted.setdefault(uid, Counted())
-        counted.succeeded += result.succeeded
-        counted.failed += not result.succeeded
-        counted.dropped += result.retention.dropped_count if result.retention else 0
-
-    # --- the object ----------------------------------------------------------------------------
-
-    async def _patch_status(
-        self, known: KnownCluster, status: BackupStatus, lock: OperationLock | None
-    ) -> KnownCluster:
-        raw = known.raw_status()
-        change: Json = {}
-        if backup := backup_patch(raw, status, self._lacking):
-            change["backup"] = backup
-        if lock != known.read_lock():
-            change["operationLock"] = lock_patch(raw, lock)
-        if not change:
-            return known
-        body = {"metadata": {"resourceVersion": known.version}, "status": change}
-        answer = await self._api.patch(CLUSTERS, known.namespace, known.name, body, part="status")
-        self.known.take_cluster(answer, by_us=True)
-        self._lacking |= lacks(answer.get("status") or {}, status)
-        return KnownCluster.of(answer)
-
-    async def _remember(self, known: KnownCluster, status: BackupStatus) -> None:
-        """Where the status has no room for all of it, an annotation has: written after the status."""
-        memory = memory_of(known.uid, status) if self._lacking else ""
-        if memory != known.memory:
-            self.known.take_cluster(await self._annotate(known, {MEMORY: memory or None}), by_us=True)
-
-    async def _annotate(self, known: KnownCluster, annotations: Mapping[str, str | None]) -> Json:
-        metadata = {"resourceVersion": known.version, "annotations": annotations}
-        return await self._api.patch(CLUSTERS, known.namespace, known.name, {"metadata": metadata})
-
-    async def _look_again(self, known: KnownCluster) -> None:
-        """Somebody changed the object, and the event of it may be long in coming."""
-        try:
-            body = await self._api.get(CLUSTERS, known.namespace, known.name)
-            self.known.take_cluster(body, as_it_is=True)
-        except KubernetesMissingError:
-            self.known.drop_cluster({"metadata": {"uid": known.uid}})
+        if run is not None and run.result is not None:
+            self.counted[uid].see(run.result)
 
     def _let_go(self, uid: str) -> None:
         self._refused.pop(uid, None)
