@@ -82,6 +82,23 @@ def test_nothing_at_all_is_answered_with_help(command: Command) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (
+            ["--certificate", __file__],
+            "there is no certificate in PEM with its own key; look at --certificate",
+        ),
+        (["--key", __file__], "--key is given alone; give its --certificate, too"),
+    ],
+)
+def test_a_dev_server_without_its_certificate_says_so(command: Command, options: list[str], why: str) -> None:
+    """Not in OpenSSL's words, and not by serving without TLS."""
+    answer = command("dev-server", "--port", "0", *options, config=None)
+    assert (answer.code, answer.out) == (1, "")
+    assert why in answer.complaint
+
+
+@pytest.mark.parametrize(
     ("arguments", "why"),
     [
         ("nonsense", "no such command 'nonsense'"),

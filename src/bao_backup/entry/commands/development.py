@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import ssl
 import threading
 from pathlib import Path
 
@@ -41,7 +42,9 @@ Examples:
     help="So many a second of a snapshot; 0: no limit.",
 )
 @click.option("--certificate", type=click.Path(path_type=Path, exists=True), help="PEM, to serve by TLS.")
-@click.option("--key", type=click.Path(path_type=Path, exists=True), help="The certificate's key, PEM.")
+@click.option(
+    "--key", type=click.Path(path_type=Path, exists=True), help="Its key, PEM; else in the same file."
+)
 @verbose_option
 def dev_server_command(
     *, port: int, padding: int, rate: int, certificate: Path | None, key: Path | None
@@ -50,6 +53,8 @@ def dev_server_command(
 
     It keeps nothing on disk and is no place for real secrets.
     """
+    if key is not None and certificate is None:
+        raise ConfigurationError("serve by TLS", "--key is given alone", hint="give its --certificate, too")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -57,6 +62,9 @@ def dev_server_command(
         serve_development(
             say=write_out, stop=stop, port=port, padding=padding, rate=rate, certificate=certificate, key=key
         )
+    except ssl.SSLError as error:
+        why = "there is no certificate in PEM with its own key"
+        raise ConfigurationError("serve by TLS", why, hint="look at --certificate and --key") from error
     except OSError as error:
         hint = "give another --port" if error.errno == errno.EADDRINUSE else "look at --certificate and --key"
         why = (error.strerror or "failed").lower()
