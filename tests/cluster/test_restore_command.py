@@ -46,7 +46,7 @@ def test_a_restore_that_is_followed_to_its_end(site: Site) -> None:
     site.node.decide(site.namespace, "bao", pod_fates.Succeeds(safety_key=SAFETY))
     add(site)
     with site.managed():
-        answer = restore(site, "--key", KEY, "--force", "--yes")
+        answer = restore(site, "--key", KEY, "--force", "--yes", "--deadline", "6h")
     assert answer.code == 0, answer.err
     assert f"overwrites everything in the cluster {site.namespace}/bao" in answer.err
     assert "by force" in answer.err
@@ -59,6 +59,7 @@ def test_a_restore_that_is_followed_to_its_end(site: Site) -> None:
         "source": {"key": f"{site.namespace}/bao/{KEY}"},
         "force": True,
         "overrideOperationLock": False,
+        "activeDeadlineSeconds": 6 * 3600,
     }
     assert answer.out == document["status"]["message"] + "\n"
     assert len(restore_jobs(site, document["metadata"]["name"])) == 1

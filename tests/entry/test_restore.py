@@ -25,8 +25,9 @@ from bao_backup.core.restore_settings import Place, RestoreSettings, Wanted, to_
 from bao_backup.core.status import LOCK_HOLDER, OperationLock
 from bao_backup.core.storage import StoreSettings
 from bao_backup.entry.commands import restore
+from bao_backup.entry.restore_settings import Choice, settings_of
 from bao_backup.entry.restoring import RestorePorts, run_restore
-from bao_backup.entry.source import load_settings
+from bao_backup.entry.source import Source, load_settings
 from bao_backup.flows.restore_server import RestorePatience
 
 QUICK = RestorePorts(patience=RestorePatience(pause=0.01, leader_wait=0.3, settle_wait=30))
@@ -77,6 +78,22 @@ def test_the_old_data_is_back_and_the_new_is_gone(site: RestoreWorld, how: str) 
     assert lines[0] == f"{restored} is restored; {site.server.address} leads with its data"
     back = lines[-1].removeprefix("the way back: ")
     assert shlex.split(back)[:4] == ["bao-backup", "restore", "--key", safety]
+
+
+@pytest.mark.parametrize("deadline", ["9s", "soon", "169h"])
+def test_a_deadline_that_is_none(site: RestoreWorld, deadline: str) -> None:
+    """Before anything is read."""
+    answer = site.command("restore", "--latest", "--yes", "--deadline", deadline)
+    assert (answer.code, site.safety_keys()) == (1, [])
+
+
+def test_a_deadline_is_chosen(site: RestoreWorld) -> None:
+    """And the way back has it, too."""
+    answer = site.command("restore", "--latest", "--yes", "--deadline", "12h")
+    assert answer.code == 0, answer.err
+    assert "--deadline 12h" in answer.out.splitlines()[-1]
+    choice = Choice(latest=True, deadline="1h30m", to=(site.server.address,), token_file=Path("token"))
+    assert settings_of(Source(target=f"file://{site.world.target}"), choice).deadline_seconds == 5400
 
 
 def test_the_way_back_is_a_command_that_works(site: RestoreWorld) -> None:

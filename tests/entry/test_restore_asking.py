@@ -112,19 +112,45 @@ def test_the_clusters_name_is_a_yes(site: RestoreWorld, terminal: Terminal, answ
     assert f"the way back: bao-backup restore --key {site.safety_keys()[0]}" in terminal.out
 
 
-def test_what_was_agreed_to_is_not_told_again(site: RestoreWorld) -> None:
-    """Warnings stand before the question alone; behind them, what to do next is the last line."""
+def with_warnings(site: RestoreWorld) -> None:
+    """The server is another cluster, with other keys."""
     site.cluster.barrier = DevelopmentCluster().barrier
     site.cluster.id = DevelopmentCluster().id
+
+
+@pytest.mark.parametrize(("answer", "code"), [("yes", 4), ("no", 1)])
+def test_what_was_asked_about_is_not_told_again(site: RestoreWorld, answer: str, code: int) -> None:
+    """Warnings stand before the question alone, whatever the answer is."""
+    with_warnings(site)
     with closing(Terminal(site, "--latest", "--force")) as terminal:
         terminal.until(QUESTION)
         asked = terminal.shown.count("warning: ")
         assert asked > 0
+        terminal.type(f"{answer}\n")
+        assert terminal.end() == code
+        assert terminal.shown.count("warning: ") == asked
+
+
+def test_what_to_do_next_is_the_last_line(site: RestoreWorld) -> None:
+    """Who restored into a new server has to start it again, and needs no way back to nothing."""
+    with_warnings(site)
+    with closing(Terminal(site, "--latest", "--force")) as terminal:
+        terminal.until(QUESTION)
         terminal.type("yes\n")
         assert terminal.end() == 4
         assert "RestoreSealed" in terminal.shown
-        assert terminal.shown.count("warning: ") == asked
         assert terminal.shown.split("\n")[-2].startswith("next: start every server again, then unseal it")
+
+
+def test_the_time_that_a_person_takes_does_not_count(site: RestoreWorld) -> None:
+    """They may look at the cluster first, for longer than the restore may take."""
+    with closing(Terminal(site, "--latest", "--deadline", "10s")) as terminal:
+        terminal.until(QUESTION)
+        time.sleep(11)
+        assert terminal.process.poll() is None, terminal.shown
+        terminal.type("yes\n")
+        assert terminal.end() == 0, terminal.shown
+    assert site.data == {"x": OLD}
 
 
 @pytest.mark.parametrize("answer", ["\n", "y\n", "default/other\n", "\x04"])

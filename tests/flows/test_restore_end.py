@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from msgspec.structs import replace
 from tests.flows.restore_site import RestoreSite, SmallChunks, hours
 from tests.flows.site import EARLIER, NODES, PREFIX
 
@@ -21,6 +22,7 @@ from bao_backup.core.model import Stored
 from bao_backup.core.restore_errors import RestoreRefusedError, RestoreSealedError
 from bao_backup.core.restore_outcome import Restored
 from bao_backup.core.restore_settings import Wanted
+from bao_backup.flows.restore_server import GIB
 from bao_backup.flows.stop import Stop
 
 TOKEN = BaoSettings(addresses=NODES, auth=BaoAuth(method=AuthMethod.TOKEN, token_file="/token"))  # a path
@@ -94,6 +96,18 @@ def test_accepted_is_not_applied() -> None:
     assert "the server took the snapshot, and after 60 s" in error.why
     assert f"{NODES[1]} leads, and still knows the login" in error.why
     site.check(data="new", submissions=1, safety=True)
+
+
+def test_a_big_snapshot_is_waited_for_longer() -> None:
+    """Five minutes more for each GiB of the state, whatever the server's disk is."""
+    site = RestoreSite()
+    site.cluster.applies = False
+    with site.flow(bao=site.slow(seconds=20)) as flow:
+        proposal = flow.prove()
+        contents = proposal.contents
+        big = replace(contents, meta=replace(contents.meta, size=7 * GIB - 1))
+        with pytest.raises(RestoreUnknownError, match="after 1860 s of looking at it"):
+            flow.carry_out(replace(proposal, contents=big))
 
 
 def test_another_leader_with_the_snapshots_data_is_an_end_as_good() -> None:

@@ -47,6 +47,32 @@ def test_the_deadline_is_reckoned_from_the_beginning() -> None:
     assert stop.remaining == 0
 
 
+def test_the_time_that_a_person_takes_does_not_count() -> None:
+    """However long it is; what was left before is left afterwards, and a signal ends it all the same."""
+    clock = Time()
+    stop = Stop(clock, seconds=10)
+    clock.pass_(4)
+    with stop.standing_still():
+        clock.pass_(3600)
+        stop.check()
+        during = stop.remaining
+    assert (during, stop.remaining) == (None, 6)
+    clock.pass_(6)
+    assert stop.remaining == 0
+    with stop.standing_still():
+        stop.ask("ended by SIGTERM")
+        assert isinstance(stop.error(), InterruptedRunError)
+
+
+def test_what_has_no_deadline_has_none_after_a_person_was_asked() -> None:
+    """And goes on."""
+    clock = Time()
+    stop = Stop(clock)
+    with stop.standing_still():
+        clock.pass_(5)
+    assert (stop.remaining, stop.error()) == (None, None)
+
+
 def test_a_wait_ends_with_the_deadline() -> None:
     """And says so."""
     stop = Stop(SystemClock(), seconds=0.05)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings, parse_address
+from bao_backup.core.duration import parse_go_duration
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.from_document import settings_from_document
 from bao_backup.core.login import Auth
 from bao_backup.core.naming import cluster_prefix, parse_key
-from bao_backup.core.restore_settings import Place, RestoreSettings, Wanted
+from bao_backup.core.restore_settings import DEFAULT_DEADLINE, Place, RestoreSettings, Wanted
 from bao_backup.core.selection import parse_moment
 from bao_backup.core.servers import Connection
 from bao_backup.core.settings import RunSettings
@@ -24,6 +25,8 @@ from bao_backup.entry.source import Source, load_document, secrets_beside
 DOING = "restore a backup"
 #: What a cluster is called that neither a document nor a store names.
 UNNAMED = "default/unnamed"
+#: As `spec.activeDeadlineSeconds` of an OpenBaoRestore.
+SHORTEST_DEADLINE, LONGEST_DEADLINE = timedelta(seconds=10), timedelta(days=7)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Choice:
     token_file: Path | None = None
     force: bool = False
     safety: bool = True
+    #: In Go's syntax: "12h"; empty: the usual one.
+    deadline: str = ""
     sha256: str = ""
     version: str = ""
     cluster_id: str = ""
@@ -68,6 +73,18 @@ def check_choice(choice: Choice) -> None:
         raise ConfigurationError(DOING, why, hint="give one of them")
     for address in choice.to:
         parse_address(address)
+    deadline_of(choice)
+
+
+def deadline_of(choice: Choice) -> timedelta:
+    """How long it may take; ConfigurationError where that is no duration, or none that makes sense."""
+    if not choice.deadline:
+        return timedelta(seconds=DEFAULT_DEADLINE)
+    deadline = parse_go_duration(choice.deadline)
+    if not SHORTEST_DEADLINE <= deadline <= LONGEST_DEADLINE:
+        why = f"--deadline {choice.deadline} is not between 10s and 168h"
+        raise ConfigurationError(DOING, why, hint="give one in between")
+    return deadline
 
 
 def _wanted(choice: Choice, prefix: str) -> Wanted:
@@ -111,6 +128,7 @@ def _by_document(source: Source, config: Path, choice: Choice) -> RestoreSetting
         source=None if choice.file is not None else place,
         force=choice.force,
         safety=own if choice.safety else None,
+        deadline_seconds=deadline_of(choice).total_seconds(),
     )
 
 
@@ -165,6 +183,7 @@ def _without_document(source: Source, choice: Choice) -> RestoreSettings:
         source=None if choice.file is not None else place,
         force=choice.force,
         safety=place if choice.safety else None,
+        deadline_seconds=deadline_of(choice).total_seconds(),
     )
 
 

@@ -111,6 +111,7 @@ def way_back(
         ("--ca-file", choice.ca_file),
         ("--server-name", choice.server_name),
         ("--token-file", choice.token_file),
+        ("--deadline", choice.deadline),
         ("--state", state),
     ):
         if value:

@@ -151,9 +151,9 @@ class RestoreFlow:
             self._safety.take(proposal)
         sent = self._submission.submit(proposal)
         doing = f"restore {proposal.location} to {sent.leader.address}"
-        patience = self._patience
+        longest = self._patience.settling(proposal.contents.meta.size)
         try:
-            end = self._watch.until_settled(doing, sent, pause=patience.pause, longest=patience.settle_wait)
+            end = self._watch.until_settled(doing, sent, pause=self._patience.pause, longest=longest)
         except RestoreSealedError:
             self._bao.forget()  # with all that was there before
             raise

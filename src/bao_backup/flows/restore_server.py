@@ -14,6 +14,7 @@ from bao_backup.flows.stop import Stop
 from bao_backup.ports import Clock, Reporter
 
 T = TypeVar("T")
+GIB = 1024**3
 
 
 class RestorePatience(Value, frozen=True, kw_only=True):
@@ -23,8 +24,14 @@ class RestorePatience(Value, frozen=True, kw_only=True):
     tries: int = 3
     pause: float = 1.0
     leader_wait: float = 300.0
-    #: For a settled leader, after the submission.
+    #: For a settled leader, after the submission: so long in any case, and so long for each whole GiB of
+    #: the state. An idle machine takes 14 s for one (docs/benchmarks.md); a slow disk takes many times that.
     settle_wait: float = 600.0
+    settle_wait_per_gib: float = 300.0
+
+    def settling(self, size: int) -> float:
+        """How long to wait for a settled leader of a snapshot whose state has so many bytes."""
+        return self.settle_wait + self.settle_wait_per_gib * (size // GIB)
 
 
 class RestoreServer:

@@ -47,6 +47,17 @@ class Stop:
         """Seconds until the deadline, not below 0; None without one."""
         return None if self._deadline is None else max(0.0, self._deadline - self._clock.monotonic())
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The time inside, which a person takes, does not count for the deadline; a request to end does."""
+        begun, deadline = self._clock.monotonic(), self._deadline
+        self._deadline = None
+        try:
+            yield
+        finally:
+            if deadline is not None:
+                self._deadline = deadline + self._clock.monotonic() - begun
+
     def error(self) -> BaoBackupError | None:
         """Why the run must end now, or None."""
         if self._asked:

@@ -97,6 +97,12 @@ def _options(command: Any) -> Any:
         click.option(
             "--no-safety-backup", is_flag=True, help="Do not back up first what is there: no way back."
         ),
+        click.option(
+            "--deadline",
+            metavar="DURATION",
+            default="",
+            help="How long it may take, without the time in which it asks: 90m, 12h. Default: 4h.",
+        ),
         click.option("--yes", is_flag=True, help="Do not ask."),
         click.option("--expect-sha256", metavar="HEX", default="", help="Refuse a backup of another digest."),
         click.option("--expect-version", metavar="VERSION", default="", help="The same, of another version."),
@@ -154,7 +160,7 @@ def restore_command(verbose: object, /, *, source: Source, reach: Reach | None, 
             last=True,
         )
     for warning in ended.result.warnings:
-        if warning not in order.agreed:
+        if warning not in order.seen:
             say(f"warning: {warning}")
     if ended.error is not None:
         tell(ended.error, verbose=bool(verbose))
@@ -183,8 +189,8 @@ def _answer(ended: RestoreEnded, order: _Order, output: str) -> None:
 class _Order:
     """Whoever started the restore: what is restored, and who is asked."""
 
-    #: The warnings that a person has read and said yes to: they are not told again.
-    agreed: tuple[str, ...] = ()
+    #: The warnings that a person was shown and asked about: they are not told again.
+    seen: tuple[str, ...] = ()
 
     def load(self) -> RestoreSettings:
         """The settings."""
@@ -252,7 +258,7 @@ class _Person(_Order):
     state_given: bool
     settings: RestoreSettings | None = None
     proposal: Proposal | None = field(default=None, repr=False)
-    agreed: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
     locks: RestoreLocks | None = field(default=None, repr=False)
 
     def load(self) -> RestoreSettings:
@@ -295,7 +301,8 @@ class _Person(_Order):
         if self.yes:
             return
         named = f"{proposal.namespace}/{proposal.name}"
-        with reporter.aside():
+        self.seen = proposal.warnings
+        with reporter.aside(), stop.standing_still():
             agreed = ask(
                 f"Type the cluster's name, {named}, to go on (anything else ends it):",
                 {named, proposal.name, "yes"},
@@ -303,7 +310,6 @@ class _Person(_Order):
             )
         if not agreed:
             raise ConfigurationError(f"restore {named}", "nobody said yes", hint="nothing was changed")
-        self.agreed = proposal.warnings
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -353,6 +359,7 @@ def _choice(given: dict[str, Any]) -> Choice:
     names = ("key", "latest", "before", "file", "to", "ca_file", "server_name", "token_file", "force")
     return Choice(
         **{name: given[name] for name in names},
+        deadline=given["deadline"],
         safety=not given["no_safety_backup"],
         sha256=given["expect_sha256"],
         version=given["expect_version"],

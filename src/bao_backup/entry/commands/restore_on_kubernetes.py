@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any, NamedTuple
 
 from bao_backup.adapters.kubernetes.api import CLUSTERS, RESTORES, Json, KubernetesApi
@@ -26,7 +27,7 @@ from bao_backup.entry.command_line import on_command_line
 from bao_backup.entry.commands.on_kubernetes import exit_code_of, with_api
 from bao_backup.entry.output import print_json, say, write_out
 from bao_backup.entry.reach import Reach
-from bao_backup.entry.restore_settings import Choice, check_choice
+from bao_backup.entry.restore_settings import Choice, check_choice, deadline_of
 from bao_backup.entry.source import Source
 from bao_backup.entry.wiring import stopped_by_signals
 from bao_backup.flows.stop import Stop
@@ -40,7 +41,7 @@ UNSEEN = timedelta(seconds=30)
 _HERE = {
     *("--kubernetes", "--kubeconfig", "--context", "--cluster", "--key", "--latest", "--before", "--force"),
     *("--no-safety-backup", "--yes", "--expect-sha256", "--expect-version", "--expect-cluster-id"),
-    *("--output", "--verbose"),
+    *("--deadline", "--output", "--verbose"),
 }
 
 
@@ -101,7 +102,7 @@ def _find(reach: Reach, cluster: str) -> _Found:
 
 def document_of(cluster: OpenBaoCluster, choice: Choice, now: datetime) -> Json:
     """The OpenBaoRestore that does what the options say; DocumentError where no Job can be made of it."""
-    names = cluster.metadata
+    names, deadline = cluster.metadata, ceil(deadline_of(choice).total_seconds())
     expected = {
         "expectedDigest": f"sha256:{choice.sha256.lower().removeprefix('sha256:')}" if choice.sha256 else "",
         "expectedVersion": choice.version,
@@ -122,6 +123,7 @@ def document_of(cluster: OpenBaoCluster, choice: Choice, now: datetime) -> Json:
             },
             **({"force": True} if choice.force else {}),
             **({} if choice.safety else {"safetyBackup": False}),
+            **({"activeDeadlineSeconds": deadline} if choice.deadline else {}),
         },
     }
     problems = restore_problems(parse_restore(document, strict=True), cluster)
