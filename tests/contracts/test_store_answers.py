@@ -24,8 +24,9 @@ from tests.contracts.answering import (
 from tests.contracts.asking import KEY
 from tests.harness.certificates import Authority
 
+from bao_backup.adapters.stores.code_row import Row
 from bao_backup.adapters.stores.permissions import NEEDED
-from bao_backup.adapters.stores.vendor_codes import ROWS, Row, find_row
+from bao_backup.adapters.stores.vendor_codes import ROWS, find_row
 from bao_backup.core import errors, storage_errors
 from bao_backup.core.errors import BaoBackupError, ObjectExistsError, ObjectNotFoundError, StorageError
 

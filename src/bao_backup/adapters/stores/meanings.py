@@ -26,6 +26,8 @@ class Meaning(NamedTuple):
 
 _TRUST = "give the store's CA as caCert beside the credentials, and use the name that its certificate has"
 _CERTIFICATE = "renew the store's certificate, and look at this machine's clock"
+PART_SIZE = "change spec.backup.target.partSize"
+_AGAIN = "take the backup again; if it lasts, look at the network in between"
 
 # Denied without a hint: `permissions` says which right is missing.
 DENIED = Meaning(errors.StorageDeniedError, "the store does not allow it")
@@ -43,6 +45,16 @@ UNAVAILABLE = Meaning(errors.StorageUnavailableError, "the store cannot serve no
 THROTTLED = Meaning(storage_errors.StorageThrottledError, "the store asks for fewer requests")
 FULL = Meaning(errors.StorageFullError, "the store has no space left")
 QUOTA = Meaning(storage_errors.StorageQuotaError, "a quota is reached")
+LOCKED = Meaning(storage_errors.ObjectLockedError, "an object lock or a retention policy keeps it")
+ACCOUNT = Meaning(
+    errors.StorageDeniedError, "the account is disabled or has not paid", "see the account and its billing"
+)
+DROPPED = Meaning(errors.StorageUnavailableError, "the store has dropped the upload", _AGAIN)
+GARBLED = Meaning(errors.StorageUnavailableError, "what arrived is not what was sent", _AGAIN)
+LARGE = Meaning(StorageError, "the object is larger than the store takes", PART_SIZE)
+ARCHIVED = Meaning(storage_errors.ObjectArchivedError, "it is in an archive")
+KEY = Meaning(storage_errors.StorageKeyError, "the key that encrypts it is switched off or not there")
+KEY_DENIED = Meaning(storage_errors.StorageKeyError, "the key that encrypts it may not be used")
 _CONFLICT = Meaning(StorageError, "the state of the bucket or the object does not allow it")
 
 #: Classes of the library, and of Python where it raises those. None: the message has to say.

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
+from bao_backup.adapters.stores.code_row import S3
 from bao_backup.adapters.stores.failures import Translator
 from bao_backup.adapters.stores.many import delete_each
 from bao_backup.adapters.stores.retries import patiently
 from bao_backup.adapters.stores.s3_requests import NAMESPACE, Requests
-from bao_backup.adapters.stores.vendor_codes import S3, find_row
+from bao_backup.adapters.stores.vendor_codes import find_row
 from bao_backup.core.errors import ObjectNotFoundError, StorageDeniedError, StorageError
 from bao_backup.core.storage import StoreSettings
 
