@@ -113,7 +113,7 @@ def main() -> None:
     )
     runs = DyingRuns(manager.runtime.database)
     runs.death = death
-    manager.runtime.runs = runs
+    manager.runtime.runs = manager.runtime.executors.runs = runs
     asyncio.run(manager.run())
     manager.close()
 

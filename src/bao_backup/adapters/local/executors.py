@@ -32,7 +32,7 @@ class Executors:
 
     def __init__(self, folder: Path, runs: Runs, clock: Clock) -> None:
         self._folder = folder
-        self._runs = runs
+        self.runs = runs
         self._clock = clock
         self._processes = Processes()
         #: Also folders of runs that left the history just before a crash.
@@ -64,12 +64,12 @@ class Executors:
 
         Raises InternalError when the machine does not let it.
         """
-        row = self._runs.add(uid, name, self._clock.now(), limit)
+        row = self.runs.add(uid, name, self._clock.now(), limit)
         folder = self.folder_of(uid, name)
         if row is None or row.started or self._processes.is_child(folder) or folder.result() is not None:
             return
         if self._processes.start(folder, environment, command):
-            self._runs.mark_started(uid, name)
+            self.runs.mark_started(uid, name)
 
     def forget(self, uid: str, name: str) -> None:
         """The run has ended: keep nothing of it here. Its files stay."""
@@ -80,7 +80,7 @@ class Executors:
 
     def of(self, uid: str) -> list[Run]:
         """The cluster's runs, as they are; those that the memory does not know among them."""
-        runs = [self.run(row) for row in self._runs.open(uid)]
+        runs = [self.run(row) for row in self.runs.open(uid)]
         strays = [Run(name=stray.path.name, state=RunState.UNFINISHED) for stray in self.strays_of(uid)]
         return [run for run in runs if run is not None] + strays
 
@@ -100,7 +100,7 @@ class Executors:
 
     def count_open(self) -> int:
         """How many are under way, or ended and not in the status yet, of all clusters."""
-        return len(self._runs.open()) + len(self._strays.living())
+        return len(self.runs.open()) + len(self._strays.living())
 
     def _no_result(self, row: RunRow, folder: RunFolder) -> Result:
         """What can be said of a run whose process is gone and left no result."""
@@ -140,7 +140,7 @@ class Executors:
 
     def end_all(self) -> None:
         """Ask every run to end: each aborts its upload, and says so in its result."""
-        for row in self._runs.open():
+        for row in self.runs.open():
             if self.is_under_way(row):
                 self._processes.send(self.folder_of(row.uid, row.name), signal.SIGTERM)
         for stray in self._strays.living():
