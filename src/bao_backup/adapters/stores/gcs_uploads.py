@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import msgspec
 
 from bao_backup.adapters.stores.failures import Translator
+from bao_backup.adapters.stores.gcs_parts import QUANTUM, Part, multipart, parts
 from bao_backup.adapters.stores.gcs_services import Login
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.retries import patiently
@@ -34,8 +35,6 @@ from bao_backup.core.errors import (
 from bao_backup.core.storage import StoreSettings
 from bao_backup.core.store_options import LockMode
 
-#: All parts but the last are multiples of this many bytes.
-QUANTUM = 256 * 1024
 #: The largest object.
 LARGEST = 5 * 1024**4
 
@@ -70,18 +69,6 @@ class _Session(NamedTuple):
     url: str
 
 
-class _Part(NamedTuple):
-    """Some bytes of an object, at an offset; `last`: nothing comes after it."""
-
-    body: bytes
-    offset: int
-    last: bool
-
-    @property
-    def end(self) -> int:
-        return self.offset + len(self.body)
-
-
 class Uploads:
     """What is written into one bucket."""
 
@@ -108,7 +95,7 @@ class Uploads:
         digest = hashlib.md5(usedforsecurity=False)
         try:
             made = None
-            for part in _parts(chunks, max(self._settings.part_size // QUANTUM, 1) * QUANTUM):
+            for part in parts(chunks, max(self._settings.part_size // QUANTUM, 1) * QUANTUM):
                 digest.update(part.body)
                 made = self._send(session, part)
                 del part  # before the next one is put together
@@ -129,7 +116,7 @@ class Uploads:
         about = {**self._about(datetime.now(UTC)), "md5Hash": _base64(digest)}
         boundary = secrets.token_hex(16)
         headers = {"Content-Type": f"multipart/related; boundary={boundary}"}
-        sent = _multipart(boundary, msgspec.json.encode(about), body)
+        sent = multipart(boundary, msgspec.json.encode(about), body)
 
         def attempt() -> Made:
             answer = self._ask("POST", url, key, sent, headers)
@@ -190,11 +177,11 @@ class Uploads:
         if not location:
             raise StorageError(self._doing(key), "the store does not say where to upload to")
         # Who knows it may write; and whatever host it names, what is sent is for the configured one.
-        parts = urlsplit(location)
-        self._translator.hide(parts.query, *parse_qs(parts.query).get("upload_id", []))
-        return _Session(key, f"{self._service}{parts.path}?{parts.query}")
+        address = urlsplit(location)
+        self._translator.hide(address.query, *parse_qs(address.query).get("upload_id", []))
+        return _Session(key, f"{self._service}{address.path}?{address.query}")
 
-    def _send(self, session: _Session, part: _Part) -> Made | None:
+    def _send(self, session: _Session, part: Part) -> Made | None:
         """Send a part until the service has all of it; of the last one, the object."""
         at, sure = part.offset, True
 
@@ -214,7 +201,7 @@ class Uploads:
 
         return patiently(attempt, self._settings)
 
-    def _piece(self, session: _Session, part: _Part, at: int) -> Answer:
+    def _piece(self, session: _Session, part: Part, at: int) -> Answer:
         total = str(part.end) if part.last else "*"
         extent = f"{at}-{part.end - 1}" if at < part.end else "*"
         body = part.body[at - part.offset :] if at > part.offset else part.body
@@ -223,7 +210,7 @@ class Uploads:
     def _how_far(self, session: _Session) -> Answer:
         return self._ask("PUT", session.url, session.key, b"", {"Content-Range": "bytes */*"})
 
-    def _reached(self, answer: Answer, session: _Session, part: _Part) -> int:
+    def _reached(self, answer: Answer, session: _Session, part: Part) -> int:
         """The byte to go on with. Raises StorageError: the answer says that there is none."""
         doing = self._doing(session.key)
         if answer.status in (404, 410):
@@ -280,44 +267,6 @@ class Uploads:
 
     def _doing(self, key: str) -> str:
         return self._translator.named("upload", key)
-
-
-def _parts(chunks: Iterator[bytes], size: int) -> Iterator[_Part]:
-    """Parts of this many bytes; the last one, marked as such, has what is left, nothing perhaps."""
-    waiting: list[bytes] = []
-    offset = length = 0
-    for chunk in chunks:
-        rest = chunk
-        # More than a part has to be there: only then is it not the last.
-        while length + len(rest) > size:
-            room = size - length
-            waiting.append(rest[:room])
-            rest = rest[room:]
-            yield _Part(_joined(waiting), offset, last=False)
-            offset, length = offset + size, 0
-        waiting.append(rest)
-        length += len(rest)
-    yield _Part(_joined(waiting), offset, last=True)
-
-
-def _joined(waiting: list[bytes]) -> bytes:
-    """All of it as one, and nothing of it twice: a part is large."""
-    body = b"".join(waiting)
-    waiting.clear()
-    return body
-
-
-def _multipart(boundary: str, about: bytes, body: bytes) -> bytes:
-    """What is said of an object, and the object (Cloud Storage documentation, "Upload objects")."""
-    return b"".join(
-        (
-            f"--{boundary}\r\nContent-Type: application/json\r\n\r\n".encode(),
-            about,
-            f"\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n".encode(),
-            body,
-            f"\r\n--{boundary}--\r\n".encode(),
-        )
-    )
 
 
 def _base64(digest: bytes) -> str:
