@@ -16,6 +16,8 @@ from bao_backup.core.errors import (
     InternalError,
     LeaderError,
     ObjectNotFoundError,
+    ReceiptVersionError,
+    VerificationError,
 )
 from bao_backup.core.model import Seal, Trigger
 from bao_backup.core.naming import receipt_key
@@ -101,6 +103,67 @@ def test_before_takes_the_slot_and_when_it_was_really_taken() -> None:
     site.check(data="old", submissions=1, safety=True)
     with pytest.raises(ObjectNotFoundError, match="all taken later"):
         RestoreSite().run(wanted=Wanted(before=hours(2)))
+
+
+#: What was written over a receipt, and what a person reads of it.
+DAMAGED = [(b"", "not a receipt"), (b'{"receipt": 1}', "not a receipt"), (b"another", "another backup")]
+NEWER = f"{PREFIX}/2026-11-22T01-30-00Z-00000004.snap"
+
+
+def damage(site: RestoreSite, key: str, receipt: bytes) -> None:
+    """Its receipt is another one."""
+    if receipt == b"another":
+        receipt = site.body(receipt_key(FOREIGN))
+    site.store.delete(receipt_key(key))
+    site.store.create(receipt_key(key), receipt)
+
+
+@pytest.mark.parametrize(("receipt", "why"), DAMAGED)
+@pytest.mark.parametrize("wanted", [Wanted(latest=True), Wanted(before=hours(3))])
+def test_a_damaged_receipt_is_passed_over_and_told(wanted: Wanted, receipt: bytes, why: str) -> None:
+    """Before the question: the one before it is restored, and the newer one named."""
+    site = RestoreSite()
+    site.backup(NEWER)
+    damage(site, NEWER, receipt)
+    restored = site.run(wanted=wanted)
+    assert restored.key == EARLIER
+    (warning,) = restored.warnings
+    assert warning.startswith(f"{NEWER} is newer and was passed over: ")
+    assert why in warning
+    site.check(data="old", submissions=1, safety=True)
+
+
+def test_where_no_receipt_is_whole_nothing_is_restored() -> None:
+    """A person is told of the newest one's."""
+    site = RestoreSite()
+    damage(site, EARLIER, b"{}")
+    with pytest.raises(VerificationError, match=EARLIER):
+        site.run(wanted=Wanted(latest=True))
+    site.check(data="new", submissions=0, safety=False)
+
+
+@pytest.mark.parametrize(("receipt", "why"), DAMAGED)
+def test_a_named_backup_with_a_damaged_receipt_is_proven_by_itself(receipt: bytes, why: str) -> None:
+    """And whoever expects a cluster, which only a receipt tells, is refused."""
+    site = RestoreSite()
+    damage(site, EARLIER, receipt)
+    with pytest.raises(BackupUnexpectedError, match="is not known"):
+        site.run(wanted=Wanted(key=EARLIER, cluster_id="memory"))
+    restored = site.run(wanted=Wanted(key=EARLIER))
+    assert restored.warnings[0].startswith("its receipt is damaged, and counts for nothing: ")
+    assert why in restored.warnings[0]
+    assert "proven by its own checksums alone" in restored.warnings[1]
+    site.check(data="old", submissions=1, safety=True)
+
+
+@pytest.mark.parametrize("wanted", [Wanted(latest=True), Wanted(key=EARLIER)])
+def test_a_receipt_of_a_newer_program_is_not_damaged(wanted: Wanted) -> None:
+    """It is the backup that is wanted: a person needs that program, not another backup."""
+    site = RestoreSite()
+    damage(site, EARLIER, b'{"receipt": 2}')
+    with pytest.raises(ReceiptVersionError):
+        site.run(wanted=wanted)
+    site.check(data="new", submissions=0, safety=False)
 
 
 def test_a_backup_of_another_cluster_needs_its_key() -> None:

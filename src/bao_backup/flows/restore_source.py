@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from bao_backup.core.blocks import Blocks
-from bao_backup.core.errors import ObjectNotFoundError, StoredDiffersError
+from bao_backup.core.errors import (
+    BaoBackupError,
+    ObjectNotFoundError,
+    ReceiptVersionError,
+    StoredDiffersError,
+    VerificationError,
+)
 from bao_backup.core.model import Contents, Stored, Value
 from bao_backup.core.naming import catalogue
 from bao_backup.core.receipt import Receipt
 from bao_backup.core.restore_checks import check_expected
 from bao_backup.core.restore_choice import candidates, check_wanted, is_of, none_so_early, taken_too_late
-from bao_backup.core.restore_settings import RestoreSettings
+from bao_backup.core.restore_settings import Place, RestoreSettings
 from bao_backup.flows.read import Readable, compare, read_receipt, read_whole
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Reporter
@@ -28,6 +34,8 @@ class ProvenBackup(Value, frozen=True, kw_only=True):
     receipt: Receipt | None
     #: It is in the folder of the cluster that is overwritten.
     own: bool
+    #: Which receipts were not to be read, and what that means.
+    warnings: tuple[str, ...] = ()
 
 
 class RestoreSource:
@@ -51,6 +59,7 @@ class RestoreSource:
         self.whole = False
         #: Of what was proven, the SHA-256 until the end of each block.
         self._sums: list[bytes] = []
+        self._warnings: list[str] = []
 
     def prove(self) -> ProvenBackup:
         """Read it to its end.
@@ -69,7 +78,14 @@ class RestoreSource:
         check_expected(location, self._settings.wanted, contents, receipt)
         place = self._settings.source
         own = place is not None and is_of(key, place.prefix)
-        return ProvenBackup(stored=stored, location=location, contents=contents, receipt=receipt, own=own)
+        return ProvenBackup(
+            stored=stored,
+            location=location,
+            contents=contents,
+            receipt=receipt,
+            own=own,
+            warnings=tuple(self._warnings),
+        )
 
     def _read(self, stored: Stored) -> Contents:
         """Prove it, and keep by what a second reading is known for the same."""
@@ -121,16 +137,41 @@ class RestoreSource:
         if wanted.file:
             return wanted.file, None
         if wanted.key:
-            try:
-                return wanted.key, read_receipt(self._source, wanted.key)
-            except ObjectNotFoundError:
-                return wanted.key, None
+            return wanted.key, self._receipt_of(wanted.key)
         assert place is not None  # noqa: S101 - check_wanted saw to it
+        return self._best(place)
+
+    def _receipt_of(self, key: str) -> Receipt | None:
+        """That of the very backup that a person named: without it, its own checksums say what it is."""
+        try:
+            return read_receipt(self._source, key)
+        except ObjectNotFoundError:
+            return None
+        except ReceiptVersionError:
+            raise  # it is a good one, which a newer program reads
+        except VerificationError as error:
+            self._warnings.append(f"its receipt is damaged, and counts for nothing: {error.why}")
+            return None
+
+    def _best(self, place: Place) -> tuple[str, Receipt]:
+        """The newest one that is wanted; one whose receipt is damaged is passed over, and told."""
+        wanted, damaged = self._settings.wanted, list[BaoBackupError]()
         for backup in candidates(
             wanted, place.prefix, catalogue(self._source.list(place.prefix), place.prefix)
         ):
-            receipt = read_receipt(self._source, backup.key)
+            try:
+                receipt = read_receipt(self._source, backup.key)
+            except ReceiptVersionError:
+                raise
+            except (ObjectNotFoundError, VerificationError) as error:
+                self._warnings.append(
+                    f"{backup.key} is newer and was passed over: {error.why}; --key {backup.key} restores it"
+                )
+                damaged.append(error)
+                continue
             if not taken_too_late(wanted, receipt):
                 return backup.key, receipt
             self._reporter.say(f"{backup.key} was taken later than its slot, and later than is wanted")
+        if damaged:
+            raise damaged[0]
         raise none_so_early(wanted, place.prefix)
