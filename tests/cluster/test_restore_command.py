@@ -54,6 +54,7 @@ def test_a_restore_that_is_followed_to_its_end(site: Site) -> None:
         answer.err
     )
     (document,) = documents(site)
+    assert document["metadata"]["labels"] == {"velero.io/exclude-from-backup": "true"}
     assert document["spec"] | {"overrideOperationLock": False} == {
         "cluster": "bao",
         "source": {"key": f"{site.namespace}/bao/{KEY}"},

@@ -45,6 +45,10 @@ _HERE = {
 }
 
 
+#: A document that is made anew is a new request: Velero, which makes objects anew, leaves this one out.
+NOT_TO_BE_MADE_ANEW = {"velero.io/exclude-from-backup": "true"}
+
+
 class _Found(NamedTuple):
     """The cluster that would be overwritten."""
 
@@ -114,6 +118,7 @@ def document_of(cluster: OpenBaoCluster, choice: Choice, now: datetime) -> Json:
         "metadata": {
             "name": f"{names.name[:47].rstrip('-.')}-{now:%Y%m%d-%H%M%S}",
             "namespace": names.namespace,
+            "labels": NOT_TO_BE_MADE_ANEW,
         },
         "spec": {
             "cluster": names.name,
