@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.flows.site import EARLIER
 
 from bao_backup.adapters.memory_bao import BaoFault
 from bao_backup.adapters.memory_store import Fault, FaultyStore
+from bao_backup.adapters.system import SystemClock
 from bao_backup.core.errors import (
     ConfigurationError,
     InternalError,
@@ -43,6 +45,26 @@ def test_a_success_is_written_and_answered(run: RestoreRun) -> None:
     assert run.site.data() == "old"
     assert ended.may_be_new
     assert run.held == ["taken", "given back"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_between_the_settings_and_the_run_is_not_lost(
+    run: RestoreRun, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes when the clock is asked for the second time: the settings are read, nothing has begun."""
+    read, asked = SystemClock.now, list[SystemClock]()
+
+    def now(clock: SystemClock) -> datetime:
+        asked.append(clock)
+        if len(asked) == 2:
+            os.kill(os.getpid(), number)
+        return read(clock)
+
+    monkeypatch.setattr(SystemClock, "now", now)
+    run.end()
+    assert (run.written.exit_code, run.written.reason) == (7, "Interrupted")
+    assert number.name in run.written.message
+    assert (run.site.data(), run.site.cluster.submissions, run.site.way_back()) == ("new", 0, [])
 
 
 def test_a_store_that_is_both_places_is_opened_once(run: RestoreRun) -> None:

@@ -67,7 +67,7 @@ def run_backup(
         try:
             settings = load()
             early.check()
-            ended = _run(settings, environment, clock, reporter, ports or Ports())
+            ended = _run(settings, environment, clock, reporter, ports or Ports(), early)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
@@ -80,11 +80,17 @@ def run_backup(
 
 
 def _run(
-    settings: RunSettings, environment: Mapping[str, str], clock: Clock, reporter: Reporter, ports: Ports
+    settings: RunSettings,
+    environment: Mapping[str, str],
+    clock: Clock,
+    reporter: Reporter,
+    ports: Ports,
+    early: Stop,
 ) -> Ended:
     started = clock.now()
     order = order_of(settings, clock)
     with stopped_by_signals(settings.deadline_seconds) as stop:
+        stop.follow(early)
         flow: BackupFlow | None = None
         try:
             store = ports.store(settings, environment)

@@ -83,7 +83,7 @@ def run_restore(
         try:
             settings = load()
             early.check()
-            ended = _run(settings, environment, clock, reporter, ports or RestorePorts(), agree, hold)
+            ended = _run(settings, environment, clock, reporter, ports or RestorePorts(), early, agree, hold)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
@@ -102,11 +102,13 @@ def _run(
     clock: Clock,
     reporter: Reporter,
     ports: RestorePorts,
+    early: Stop,
     agree: Agree,
     hold: Hold,
 ) -> RestoreEnded:
     started = clock.now()
     with stopped_by_signals(settings.deadline_seconds) as stop:
+        stop.follow(early)
         source, safety = _stores(settings, environment, ports)
         flow = RestoreFlow(
             settings,

@@ -37,6 +37,11 @@ class Stop:
             self._asked = True
         self.wake()
 
+    def follow(self, earlier: Stop) -> None:
+        """What was asked of that one until now is asked of this one, which takes its place."""
+        if earlier._asked:
+            self.ask(earlier._why)
+
     def wake(self) -> None:
         """Call every closer, to end reads that block."""
         for close in tuple(self._closers):
