@@ -120,7 +120,8 @@ def open_target(source: Source) -> OpenTarget:
         hint = "put a file there for each key, as accessKeyId and secretAccessKey; or leave --credentials out"
         raise ConfigurationError(f"read the credentials in {folder}", why, hint=hint)
     _warn(url.store)
-    return OpenTarget(open_store(url.store, credentials), url.path_prefix, url.store, folder)
+    again = (lambda: read_secret_folder(folder)) if folder else None
+    return OpenTarget(open_store(url.store, credentials, again), url.path_prefix, url.store, folder)
 
 
 def _warn(settings: StoreSettings) -> None:

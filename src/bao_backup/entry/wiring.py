@@ -34,7 +34,7 @@ def store_of_place(place: Place, environment: Mapping[str, str] | None = None) -
 
 def _open(store: StoreSettings, folder: str, environment: Mapping[str, str] | None) -> Store:
     if folder:
-        return open_store(store, read_secret_folder(folder))
+        return open_store(store, read_secret_folder(folder), lambda: read_secret_folder(folder))
     return open_store(store, os.environ if environment is None else environment)
 
 

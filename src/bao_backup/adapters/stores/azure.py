@@ -12,7 +12,13 @@ from urllib.parse import quote
 
 from obstore.store import AzureStore
 
-from bao_backup.adapters.stores.azure_identity import Account, AccountKey, SharedAccess, choose_account
+from bao_backup.adapters.stores.azure_identity import (
+    Account,
+    AccountKey,
+    Identity,
+    SharedAccess,
+    choose_account,
+)
 from bao_backup.adapters.stores.azure_login import Asked, Granted, Login, authorized
 from bao_backup.adapters.stores.cloud import CloudStore, Place
 from bao_backup.adapters.stores.connecting import (
@@ -24,6 +30,7 @@ from bao_backup.adapters.stores.connecting import (
     trusting,
 )
 from bao_backup.adapters.stores.failures import Translator
+from bao_backup.adapters.stores.fresh import Again, Fresh
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.retries import patiently
 from bao_backup.adapters.stores.traits import AZURE
@@ -70,8 +77,12 @@ class AzureContainer(CloudStore):
             return
 
 
-def open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudStore:
+def open_azure(
+    settings: StoreSettings, credentials: Mapping[str, str], again: Again | None = None
+) -> CloudStore:
     """Open a container; nothing is sent yet. `credentials` as `core.storage.find_credentials` gives them.
+
+    `again` reads them again.
 
     Beside them the environment's own identity counts, as with Azure's tools.
 
@@ -88,7 +99,10 @@ def open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> Cloud
         credentials.get("caCert", ""), "read caCert beside the storage credentials"
     )
     translator = Translator(location)
-    login = Login(_fetching(account, location, authorities, translator, settings.proxy), translator)
+    fresh = Fresh(
+        account.identity, lambda given: choose_account(settings, given, os.environ, doing).identity, again
+    )
+    login = Login(_fetching(fresh, location, authorities, translator, settings.proxy), translator)
     with translator.doing("open"):
         store = AzureStore(
             settings.bucket,
@@ -119,12 +133,17 @@ def open_azure(settings: StoreSettings, credentials: Mapping[str, str]) -> Cloud
 
 
 def _fetching(
-    account: Account, location: str, authorities: str, translator: Translator, proxy: str
+    fresh: Fresh[Identity], location: str, authorities: str, translator: Translator, proxy: str
 ) -> Callable[[], Granted]:
     """What gives the access; nothing is asked yet."""
-    identity = account.identity
-    if isinstance(identity, AccountKey | SharedAccess):
-        return lambda: Granted(identity, None)
+    if isinstance(fresh(), AccountKey | SharedAccess):
+
+        def read() -> Granted:
+            found = fresh()
+            assert isinstance(found, AccountKey | SharedAccess)  # noqa: S101 - it never changes its kind
+            return Granted(found, fresh.until())
+
+        return read
     # Who has a key need not wait for this.
     from bao_backup.adapters.stores.asking import Asking  # noqa: PLC0415
     from bao_backup.adapters.stores.azure_services import fetch  # noqa: PLC0415
@@ -133,7 +152,13 @@ def _fetching(
     asking = Asking(
         f"log in to {location}", lambda: trusting(authorities, unverified=False), translator, proxy
     )
-    return lambda: fetch(identity, asking)
+
+    def ask_service() -> Granted:
+        found = fresh()
+        assert not isinstance(found, AccountKey | SharedAccess)  # noqa: S101 - as above
+        return fetch(found, asking)
+
+    return ask_service
 
 
 def _delete(requests: Requests, key: str) -> None:

@@ -27,7 +27,9 @@ from bao_backup.core.store_facts import StoreFacts
 CHUNK = MIB
 
 
-def open_folder(settings: StoreSettings, _credentials: Mapping[str, str]) -> FolderStore:
+def open_folder(
+    settings: StoreSettings, _credentials: Mapping[str, str], _again: object = None
+) -> FolderStore:
     """Open the folder `settings.path`; whether it is there is found out at the first use.
 
     Raises:

@@ -23,6 +23,7 @@ from bao_backup.adapters.stores.connecting import (
     trusting,
 )
 from bao_backup.adapters.stores.failures import Translator
+from bao_backup.adapters.stores.fresh import Again, Fresh
 from bao_backup.adapters.stores.gcs_identity import Identity, choose_identity
 from bao_backup.adapters.stores.gcs_services import Login, Token, fetch
 from bao_backup.adapters.stores.gcs_uploads import LARGEST, Made, Uploads
@@ -76,8 +77,12 @@ class GoogleBucket(CloudStore):
         )
 
 
-def open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudStore:
+def open_gcs(
+    settings: StoreSettings, credentials: Mapping[str, str], again: Again | None = None
+) -> CloudStore:
     """Open a bucket; nothing is sent yet. `credentials` as `core.storage.find_credentials` gives them.
+
+    `again` reads them again.
 
     Beside them the environment's own identity counts, as with Google's tools.
 
@@ -90,12 +95,16 @@ def open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSt
     endpoint = (settings.endpoint or SERVICE).rstrip("/")
     split_endpoint(endpoint)
     refuse_variables(INTERFERING, os.environ, f"open {location}")
-    identity = choose_identity(credentials, os.environ, f"open {location}")
+
+    def choose(given: Mapping[str, str]) -> Identity:
+        return choose_identity(given, os.environ, f"open {location}")
+
+    fresh = Fresh(choose(credentials), choose, again)
     authorities = checked_authorities(
         credentials.get("caCert", ""), "read caCert beside the storage credentials"
     )
     translator = Translator(location)
-    login = Login(_fetching(identity, location, authorities, translator, settings.proxy), translator)
+    login = Login(_fetching(fresh, location, authorities, translator, settings.proxy), translator)
     with translator.doing("open"):
         store = GCSStore(
             settings.bucket,
@@ -123,11 +132,11 @@ def open_gcs(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSt
 
 
 def _fetching(
-    identity: Identity, location: str, authorities: str, translator: Translator, proxy: str
+    fresh: Fresh[Identity], location: str, authorities: str, translator: Translator, proxy: str
 ) -> Callable[[], Token]:
     """What gives the token; nothing is asked yet."""
     # Who gives tokens is another than the store: an unverified store makes no unverified token service.
     asking = Asking(
         f"log in to {location}", lambda: trusting(authorities, unverified=False), translator, proxy
     )
-    return lambda: fetch(identity, asking, datetime.now(UTC))
+    return lambda: fetch(fresh(), asking, datetime.now(UTC))

@@ -20,6 +20,7 @@ from bao_backup.adapters.stores.connecting import (
     trusting,
 )
 from bao_backup.adapters.stores.failures import Translator
+from bao_backup.adapters.stores.fresh import Again, Fresh
 from bao_backup.adapters.stores.s3_addresses import STS_ENDPOINT, amazon_domain, bucket_url
 from bao_backup.adapters.stores.s3_identity import Identity, Issued, Keys, choose_identity, is_store
 from bao_backup.adapters.stores.s3_locks import Locks
@@ -39,8 +40,12 @@ ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse")
 CHECKSUMS = ("SHA256", "CRC64NVME")
 
 
-def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudStore:
+def open_s3(
+    settings: StoreSettings, credentials: Mapping[str, str], again: Again | None = None
+) -> CloudStore:
     """Open a bucket; nothing is sent yet. `credentials` as `core.storage.find_credentials` gives them.
+
+    `again` reads them again.
 
     Beside them the environment's own identity counts, and its CA, as with AWS's tools.
 
@@ -50,10 +55,14 @@ def open_s3(settings: StoreSettings, credentials: Mapping[str, str]) -> CloudSto
     location = f"s3://{settings.bucket}"
     _check(settings, f"open {location}")
     region = _region(settings, credentials)
-    identity = choose_identity(settings, credentials, region, os.environ, f"open {location}")
+
+    def choose(given: Mapping[str, str]) -> Identity:
+        return choose_identity(settings, given, region, os.environ, f"open {location}")
+
+    fresh = Fresh(choose(credentials), choose, again)
     authorities = _authorities(credentials, os.environ)
     translator = Translator(location)
-    keys = Login(_fetching(identity, settings, authorities, translator), translator)
+    keys = Login(_fetching(fresh, settings, authorities, translator), translator)
     with translator.doing("open"):
         store = S3Store(
             settings.bucket,
@@ -114,11 +123,18 @@ def _describing(
 
 
 def _fetching(
-    identity: Identity, settings: StoreSettings, authorities: str, translator: Translator
+    fresh: Fresh[Identity], settings: StoreSettings, authorities: str, translator: Translator
 ) -> Callable[[], Issued]:
     """What gives the keys; nothing is asked yet."""
+    identity = fresh()
     if isinstance(identity, Keys):
-        return lambda: Issued(identity, None)
+
+        def read() -> Issued:
+            found = fresh()
+            assert isinstance(found, Keys)  # noqa: S101 - it never changes its kind
+            return Issued(found, fresh.until())
+
+        return read
     # Most runs have keys, and need not wait for this.
     from bao_backup.adapters.stores.asking import Asking  # noqa: PLC0415
     from bao_backup.adapters.stores.s3_services import fetch  # noqa: PLC0415
