@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bao_backup.adapters.snapshot_file import CHUNK, SnapshotFile
-from bao_backup.core.errors import ObjectChangedError, ObjectNotFoundError, StorageError
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import ObjectChangedError, ObjectNotFoundError
 
 BODY = os.urandom(2 * CHUNK + 7)
 

@@ -26,14 +26,14 @@ from bao_backup.adapters.stores.azure_identity import ClientSecret, FederatedTok
 from bao_backup.adapters.stores.azure_login import Bearer, Granted
 from bao_backup.adapters.stores.azure_services import fetch
 from bao_backup.adapters.stores.failures import Translator
-from bao_backup.core.errors import (
-    StorageError,
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import (
     StorageLoginError,
+    StorageThrottledError,
     StorageUnavailableError,
     StorageUnreachableError,
     StorageUntrustedError,
 )
-from bao_backup.core.storage_errors import StorageThrottledError
 
 Fetched = ClientSecret | FederatedToken | ManagedIdentity
 GIVEN = token()

@@ -9,8 +9,9 @@ from tests.harness.identities import Asked, Said, Service
 
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.stores.azure import INTERFERING
-from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
+from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import ObjectNotFoundError
 from bao_backup.ports import Store
 
 

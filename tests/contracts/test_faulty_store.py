@@ -8,7 +8,7 @@ import pytest
 from tests.contracts.asking import KEY, MIB, blocks, keys, read
 
 from bao_backup.adapters.memory_store import Fault, FaultyStore, MemoryStore, Method
-from bao_backup.core.errors import StorageUnavailableError
+from bao_backup.core.storage_errors import StorageUnavailableError
 
 ERROR = StorageUnavailableError("do it", "the test wants it")
 Act = Callable[[FaultyStore], object]

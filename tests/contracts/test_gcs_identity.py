@@ -40,14 +40,13 @@ from bao_backup.adapters.stores.gcs_identity import (
 from bao_backup.adapters.stores.gcs_services import PLATFORM, SCOPE, Token, fetch
 from bao_backup.adapters.stores.gcs_subject import FileToken
 from bao_backup.adapters.stores.signed_token import read_key, signed_token
-from bao_backup.core.errors import (
-    ConfigurationError,
-    StorageError,
+from bao_backup.core.errors import ConfigurationError, StorageError
+from bao_backup.core.storage_errors import (
     StorageLoginError,
+    StorageThrottledError,
     StorageUnavailableError,
     StorageUnreachableError,
 )
-from bao_backup.core.storage_errors import StorageThrottledError
 
 KEY = AccountKey()
 NOW = datetime(2026, 11, 25, 2, tzinfo=UTC)

@@ -30,15 +30,14 @@ from bao_backup.adapters.stores.gcs_identity import choose_identity
 from bao_backup.adapters.stores.gcs_services import fetch
 from bao_backup.adapters.stores.s3_identity import Keys as OurKeys
 from bao_backup.adapters.stores.s3_requests import Signed, sign
-from bao_backup.core.errors import (
-    ConfigurationError,
-    StorageError,
+from bao_backup.core.errors import ConfigurationError, StorageError
+from bao_backup.core.storage_errors import (
     StorageLoginError,
+    StorageThrottledError,
     StorageUnavailableError,
     StorageUnreachableError,
     StorageUntrustedError,
 )
-from bao_backup.core.storage_errors import StorageThrottledError
 
 NOW = datetime(2026, 11, 25, 2, tzinfo=UTC)
 JSON = {"type": "json", "subject_token_field_name": "access_token"}

@@ -14,13 +14,9 @@ from tests.harness.gcs_uploads import QUANTUM, Befalls, ResumableService
 
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.stores.retries import patiently
-from bao_backup.core.errors import (
-    ObjectChangedError,
-    StorageDeniedError,
-    StorageError,
-    StorageUnavailableError,
-)
+from bao_backup.core.errors import StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import ObjectChangedError, StorageDeniedError, StorageUnavailableError
 from bao_backup.ports import Store
 
 PART = 5 * MIB

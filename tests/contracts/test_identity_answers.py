@@ -29,8 +29,9 @@ from bao_backup.adapters.stores.identity_codes import (
 from bao_backup.adapters.stores.s3_addresses import TokenService
 from bao_backup.adapters.stores.s3_identity import ContainerIdentity, WebIdentity
 from bao_backup.core import storage_errors
-from bao_backup.core.errors import StorageError, StorageLoginError, StorageUnavailableError
+from bao_backup.core.errors import StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageLoginError, StorageUnavailableError
 
 ROLE = "arn:aws:iam::123456789012:role/bao-backup"
 TOKEN = "hush.of.the.pod"

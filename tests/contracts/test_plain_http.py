@@ -15,7 +15,7 @@ import pytest
 from tests.harness.certificates import Authority
 
 from bao_backup.adapters.stores.plain_http import LARGEST_ANSWER, ask
-from bao_backup.core.errors import StorageUnavailableError, StorageUnreachableError
+from bao_backup.core.storage_errors import StorageUnavailableError, StorageUnreachableError
 
 Act = Callable[[socket.socket], None]
 

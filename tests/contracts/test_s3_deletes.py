@@ -13,14 +13,15 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import (
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import (
+    ObjectLockedError,
     StorageDeniedError,
-    StorageError,
     StorageLoginError,
+    StorageThrottledError,
     StorageUnavailableError,
 )
-from bao_backup.core.storage import StoreSettings
-from bao_backup.core.storage_errors import ObjectLockedError, StorageThrottledError
 from bao_backup.ports import Store
 
 SPACE = "http://s3.amazonaws.com/doc/2006-03-01/"

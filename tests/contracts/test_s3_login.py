@@ -12,7 +12,8 @@ from bao_backup.adapters.stores.failures import Translator
 from bao_backup.adapters.stores.login import EARLY, PAUSE, TRIES, WAIT
 from bao_backup.adapters.stores.s3_identity import Issued, Keys
 from bao_backup.adapters.stores.s3_login import Login
-from bao_backup.core.errors import StorageError, StorageLoginError, StorageUnavailableError
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import StorageLoginError, StorageUnavailableError
 
 BEGIN = datetime(2026, 11, 22, 2, tzinfo=UTC)
 REFUSED = StorageLoginError("log in", "the role was not given")

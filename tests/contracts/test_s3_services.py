@@ -40,14 +40,15 @@ from bao_backup.adapters.stores.s3_services import (
     by_instance,
     by_web_identity,
 )
-from bao_backup.core.errors import (
-    StorageError,
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import (
+    StorageExpiredError,
     StorageLoginError,
+    StorageThrottledError,
     StorageUnavailableError,
     StorageUnreachableError,
     StorageUntrustedError,
 )
-from bao_backup.core.storage_errors import StorageExpiredError, StorageThrottledError
 
 ROLE = "arn:aws:iam::123456789012:role/bao-backup"
 GIVEN = Temporary(Pair("ASIAGIVEN", "hush-secret"), "hush-session")

@@ -23,14 +23,9 @@ from tests.harness.identities import (
 from tests.harness.s3 import Keys
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import (
-    ConfigurationError,
-    ObjectNotFoundError,
-    StorageError,
-    StorageLoginError,
-    StorageUntrustedError,
-)
+from bao_backup.core.errors import ConfigurationError, StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import ObjectNotFoundError, StorageLoginError, StorageUntrustedError
 from bao_backup.ports import Store
 
 ROLE = "arn:aws:iam::123456789012:role/bao-backup"

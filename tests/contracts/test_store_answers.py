@@ -27,8 +27,9 @@ from tests.harness.certificates import Authority
 from bao_backup.adapters.stores.code_row import Row
 from bao_backup.adapters.stores.permissions import NEEDED
 from bao_backup.adapters.stores.vendor_codes import ROWS, find_row
-from bao_backup.core import errors, storage_errors
-from bao_backup.core.errors import BaoBackupError, ObjectExistsError, ObjectNotFoundError, StorageError
+from bao_backup.core import storage_errors
+from bao_backup.core.errors import BaoBackupError, StorageError
+from bao_backup.core.storage_errors import ObjectExistsError, ObjectNotFoundError
 
 VENDORS = ("s3", "gs", "azure")
 #: Those which put in XML what Google's JSON API says as a `reason`.
@@ -119,7 +120,7 @@ def test_each_code(server: Answering, row: Row, act: str) -> None:
     if 300 <= row.status < 400 and act != "sweep":
         assert type(error) is storage_errors.StorageRegionError  # of which the library keeps no more
         return
-    if act == "create" and row.meaning.type is errors.ObjectChangedError and row.status == 412:
+    if act == "create" and row.meaning.type is storage_errors.ObjectChangedError and row.status == 412:
         assert type(error) is ObjectExistsError
         return
     assert type(error) is row.meaning.type
@@ -574,7 +575,7 @@ def test_denied_names_the_permission(server: Answering, vendor: str, act: str) -
     """Whoever is denied something reads which permission is missing, also where the store does not say it."""
     server.reply = Reply(403)
     error = failure(vendor, act, server)
-    assert type(error) is errors.StorageDeniedError
+    assert type(error) is storage_errors.StorageDeniedError
     check_form(error, vendor, act)
     assert error.hint == f"allow these credentials {NEEDED[vendor, error.doing.partition(' ' + vendor)[0]]}"
 
@@ -587,12 +588,12 @@ def test_denied_names_the_permission(server: Answering, vendor: str, act: str) -
     ("status", "type_", "words"),
     [
         (400, StorageError, "look at the region, at this machine's clock"),
-        (403, errors.StorageDeniedError, "or does not accept the credentials or the clock"),
+        (403, storage_errors.StorageDeniedError, "or does not accept the credentials or the clock"),
         (404, ObjectNotFoundError, "there is no such object, or no such bucket"),
-        (401, errors.StorageLoginError, "does not accept the credentials"),
+        (401, storage_errors.StorageLoginError, "does not accept the credentials"),
         (409, StorageError, "the state of the bucket or the object"),
         (429, storage_errors.StorageThrottledError, "fewer requests"),
-        (503, errors.StorageUnavailableError, "cannot serve now"),
+        (503, storage_errors.StorageUnavailableError, "cannot serve now"),
     ],
 )
 def test_head(server: Answering, vendor: str, status: int, type_: type[StorageError], words: str) -> None:
@@ -659,7 +660,7 @@ def test_in_an_upload(server: Answering, stage: str, reply: Reply, reason: str) 
 @pytest.mark.parametrize(("vendor", "act"), [(vendor, act) for vendor in VENDORS for act in acts_of(vendor)])
 def test_unreachable(vendor: str, act: str) -> None:
     """A port on which nobody listens."""
-    with pytest.raises(errors.StorageUnreachableError) as raised:
+    with pytest.raises(storage_errors.StorageUnreachableError) as raised:
         ACTS[act][1](open_vendor(vendor, "http://127.0.0.1:9"))
     check_form(raised.value, vendor, act)
     assert raised.value.transient
@@ -669,7 +670,7 @@ def test_unreachable(vendor: str, act: str) -> None:
 def test_untrusted(authority: Authority, vendor: str, act: str) -> None:
     """A certificate of a CA that nobody named."""
     with ScriptedServer({}, authority.server_context(f"store-{vendor}")) as server:
-        with pytest.raises(errors.StorageUntrustedError) as raised:
+        with pytest.raises(storage_errors.StorageUntrustedError) as raised:
             ACTS[act][1](open_vendor(vendor, server.url))
         assert server.seen == []
     check_form(raised.value, vendor, act)

@@ -18,16 +18,16 @@ from tests.harness.certificates import Authority
 from tests.harness.http_proxy import FaultyProxy
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import (
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import (
     BucketNotFoundError,
     ObjectChangedError,
     StorageDeniedError,
-    StorageError,
     StorageLoginError,
     StorageUnavailableError,
     StorageUntrustedError,
 )
-from bao_backup.core.storage import StoreSettings
 from bao_backup.ports import Store
 
 pytestmark = pytest.mark.servers

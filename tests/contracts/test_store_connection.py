@@ -24,8 +24,9 @@ from tests.harness.minio import Minio
 from tests.harness.process import free_ports
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import StorageError, StorageUnavailableError, StoredDiffersError
+from bao_backup.core.errors import StorageError, StoredDiffersError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageUnavailableError
 
 FOLDER = KEY.rpartition("/")[0]
 ACCOUNT_FILE = {"credentials.json": AccountKey().file}

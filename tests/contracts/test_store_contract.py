@@ -11,11 +11,7 @@ import pytest
 from tests.contracts.asking import KEY, MIB, StopError, beside, blocks, keys, read
 from tests.contracts.stores import Place
 
-from bao_backup.core.errors import (
-    ObjectChangedError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-)
+from bao_backup.core.storage_errors import ObjectChangedError, ObjectExistsError, ObjectNotFoundError
 from bao_backup.ports import Store
 
 # --- put ---------------------------------------------------------------------------------------

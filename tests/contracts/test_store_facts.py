@@ -19,8 +19,9 @@ from tests.harness.azurite import ACCOUNT, Azurite
 from tests.harness.minio import Minio
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import BucketNotFoundError, StorageError, StorageLoginError
+from bao_backup.core.errors import StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import BucketNotFoundError, StorageLoginError
 from bao_backup.core.store_facts import ExpiryRule, StoreFacts, Unseen
 from bao_backup.ports import Store
 

@@ -21,18 +21,15 @@ from bao_backup.adapters.stores.failures import MAX_DETAILS, Translator
 from bao_backup.adapters.stores.meanings import BY_CLASS, BY_STATUS, BY_WORDS, DEFECTS, Meaning
 from bao_backup.adapters.stores.permissions import missing_permission
 from bao_backup.adapters.stores.s3_addresses import bucket_url
-from bao_backup.core.errors import (
-    BaoBackupError,
-    ConfigurationError,
-    InternalError,
+from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError, StorageError
+from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import (
     ObjectExistsError,
     StorageDeniedError,
-    StorageError,
+    StorageRegionError,
     StorageUnavailableError,
     StorageUnreachableError,
 )
-from bao_backup.core.storage import StoreSettings
-from bao_backup.core.storage_errors import StorageRegionError
 from bao_backup.ports import Store
 
 TRANSLATOR = Translator("s3://bucket", ("SECRET-KEY-ID", "s3cr3t"))

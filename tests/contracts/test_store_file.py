@@ -16,14 +16,9 @@ from tests.contracts.asking import KEY, MIB, blocks, keys, read
 
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.stores.disk import BY_ERRNO, Disk
-from bao_backup.core.errors import (
-    BucketNotFoundError,
-    ConfigurationError,
-    ObjectChangedError,
-    ObjectNotFoundError,
-    StorageError,
-)
+from bao_backup.core.errors import ConfigurationError, StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import BucketNotFoundError, ObjectChangedError, ObjectNotFoundError
 from bao_backup.ports import Store
 
 

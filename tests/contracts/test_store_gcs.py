@@ -20,17 +20,16 @@ from tests.harness.process import free_ports
 
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.stores.gcs import INTERFERING
-from bao_backup.core.errors import (
+from bao_backup.core.errors import ConfigurationError, StorageError
+from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import (
     BucketNotFoundError,
-    ConfigurationError,
     ObjectChangedError,
     StorageDeniedError,
-    StorageError,
     StorageLoginError,
     StorageUnavailableError,
     StorageUntrustedError,
 )
-from bao_backup.core.storage import StoreSettings
 from bao_backup.ports import Store
 
 ACCOUNT = AccountKey()

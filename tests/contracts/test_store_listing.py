@@ -18,8 +18,8 @@ from tests.harness.http_proxy import FaultyProxy
 from tests.harness.minio import Minio
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import StorageUnavailableError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageUnavailableError
 from bao_backup.ports import Store
 
 #: Made in an order that is not that of keys, in three folders, with what has to be escaped.

@@ -16,17 +16,17 @@ from tests.harness.minio import Minio
 from tests.harness.process import wait_until
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import (
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import (
     BucketNotFoundError,
     ObjectExistsError,
     StorageDeniedError,
-    StorageError,
     StorageFullError,
     StorageLoginError,
     StorageUnavailableError,
     StorageUnreachableError,
 )
-from bao_backup.core.storage import StoreSettings
 from bao_backup.ports import Store
 
 pytestmark = pytest.mark.servers

@@ -20,9 +20,9 @@ from tests.harness.forward_proxy import ForwardProxy
 from tests.harness.minio import Minio
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import StorageError, StorageUntrustedError
+from bao_backup.core.errors import StorageError
 from bao_backup.core.storage import StoreSettings
-from bao_backup.core.storage_errors import StorageRegionError
+from bao_backup.core.storage_errors import StorageRegionError, StorageUntrustedError
 from bao_backup.core.store_options import LockMode
 from bao_backup.ports import Store
 

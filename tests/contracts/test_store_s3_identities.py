@@ -18,13 +18,9 @@ from tests.harness.minio import Minio, OpenId
 from tests.harness.s3 import Keys
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import (
-    StorageDeniedError,
-    StorageError,
-    StorageLoginError,
-    StorageUntrustedError,
-)
+from bao_backup.core.errors import StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageDeniedError, StorageLoginError, StorageUntrustedError
 from bao_backup.ports import Store
 
 pytestmark = pytest.mark.servers

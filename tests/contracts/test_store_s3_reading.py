@@ -13,14 +13,14 @@ from tests.harness.http_proxy import FaultyProxy
 from tests.harness.minio import Minio
 
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.errors import (
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import (
     BucketNotFoundError,
     ObjectChangedError,
-    StorageError,
     StorageUnavailableError,
     StorageUntrustedError,
 )
-from bao_backup.core.storage import StoreSettings
 from bao_backup.ports import Store
 
 pytestmark = pytest.mark.servers

@@ -29,13 +29,14 @@ from bao_backup.core.check import (
     skipped,
 )
 from bao_backup.core.check_store import FACTS, WantedOfStore, judge_facts, kept_days
-from bao_backup.core.errors import LoginError, StorageDeniedError
+from bao_backup.core.errors import LoginError
 from bao_backup.core.model import Leader
 from bao_backup.core.naming import backup_key_of_receipt, parse_key
 from bao_backup.core.restore_checks import SNAPSHOT_PATH, Capabilities
 from bao_backup.core.result import LARGEST_RESULT, decode_result, encode_result
 from bao_backup.core.retention import ClassPolicy, RetentionPolicy
 from bao_backup.core.storage import check_key
+from bao_backup.core.storage_errors import StorageDeniedError
 from bao_backup.core.store_facts import ExpiryRule, StoreFacts, Unseen
 
 NOW = datetime(2026, 11, 22, 2, tzinfo=UTC)

@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from tests.core.test_receipt import genuine
 
 from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
-from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
+from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.model import Backup
 from bao_backup.core.naming import PRE_RESTORE_KIND, PRE_UPGRADE_KIND, backup_key
 from bao_backup.core.restore_choice import candidates, check_wanted, is_of, none_so_early, taken_too_late
 from bao_backup.core.restore_settings import Place, RestoreSettings, Wanted
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import ObjectNotFoundError
 
 PREFIX = "default/prod"
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -17,12 +17,12 @@ from bao_backup.core.errors import (
     LoginError,
     RestoreUnknownError,
     SnapshotCutOffError,
-    StorageDeniedError,
     one_line,
 )
 from bao_backup.core.model import Leader, Outcome, Result, RetentionOutcome, Trigger, VerifyLevel
 from bao_backup.core.restore_outcome import Restored
 from bao_backup.core.result import LARGEST_RESULT, decode_result, encode_result, failed, restored, succeeded
+from bao_backup.core.storage_errors import StorageDeniedError
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

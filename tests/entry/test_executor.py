@@ -16,19 +16,13 @@ from tests.flows.site import EARLIER, KEY, SLOT
 from bao_backup.adapters.memory_bao import BaoFault, MemoryBao
 from bao_backup.adapters.memory_store import Fault, FaultyStore
 from bao_backup.adapters.system import SystemClock
-from bao_backup.core.errors import (
-    ConfigurationError,
-    InternalError,
-    LoginError,
-    StorageDeniedError,
-    StorageFullError,
-    StorageUnavailableError,
-)
+from bao_backup.core.errors import ConfigurationError, InternalError, LoginError
 from bao_backup.core.model import Outcome, Stored, Trigger, VerifyLevel
 from bao_backup.core.naming import parse_key
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.settings import RunSettings
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageDeniedError, StorageFullError, StorageUnavailableError
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from bao_backup.core.errors import (
     LeaderError,
     LoginError,
     RestoreUnknownError,
-    StorageUnavailableError,
 )
 from bao_backup.core.model import Outcome, Trigger
 from bao_backup.core.restore_settings import RestoreSettings, Wanted
+from bao_backup.core.storage_errors import StorageUnavailableError
 
 
 @pytest.fixture

@@ -19,12 +19,10 @@ from bao_backup.core.errors import (
     ServerUntrustedError,
     SnapshotDeniedError,
     SnapshotError,
-    StorageDeniedError,
     StorageError,
-    StorageFullError,
-    StorageUnavailableError,
 )
 from bao_backup.core.model import VerifyLevel
+from bao_backup.core.storage_errors import StorageDeniedError, StorageFullError, StorageUnavailableError
 
 
 class Call(NamedTuple):

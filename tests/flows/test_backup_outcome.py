@@ -18,11 +18,10 @@ from bao_backup.core.errors import (
     LoginError,
     ReceiptVersionError,
     SnapshotDeniedError,
-    StorageDeniedError,
-    StorageUnavailableError,
 )
 from bao_backup.core.model import Stored
 from bao_backup.core.naming import receipt_key
+from bao_backup.core.storage_errors import StorageDeniedError, StorageUnavailableError
 from bao_backup.flows.verify import VerifyFlow
 
 

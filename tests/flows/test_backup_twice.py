@@ -11,9 +11,10 @@ from tests.flows.site import EARLIER, KEY, Site, snapshot
 
 from bao_backup.adapters.memory_bao import MemoryBao
 from bao_backup.adapters.memory_store import FaultyStore
-from bao_backup.core.errors import BaoBackupError, ObjectChangedError
+from bao_backup.core.errors import BaoBackupError
 from bao_backup.core.model import Stored, VerifyLevel
 from bao_backup.core.naming import receipt_key
+from bao_backup.core.storage_errors import ObjectChangedError
 from bao_backup.flows.backup import Taken
 
 

@@ -13,22 +13,25 @@ from bao_backup.adapters.memory_store import Fault, FaultyStore, MemoryStore, Me
 from bao_backup.core.check import CheckReport, LineState, probe_keys
 from bao_backup.core.check_store import FACTS, WantedOfStore
 from bao_backup.core.errors import (
-    BucketNotFoundError,
     ConfigurationError,
     InterruptedRunError,
     LeaderLostError,
     LoginError,
     ServerUntrustedError,
-    StorageDeniedError,
-    StorageFullError,
-    StorageLoginError,
-    StorageUnreachableError,
 )
 from bao_backup.core.model import Stored
 from bao_backup.core.naming import receipt_key
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.schedule import Schedule
-from bao_backup.core.storage_errors import ObjectLockedError, StorageClockError
+from bao_backup.core.storage_errors import (
+    BucketNotFoundError,
+    ObjectLockedError,
+    StorageClockError,
+    StorageDeniedError,
+    StorageFullError,
+    StorageLoginError,
+    StorageUnreachableError,
+)
 from bao_backup.flows.check import CheckFlow, CheckOrder
 from bao_backup.flows.check_server import NAMES as OF_SERVER
 from bao_backup.flows.check_store import BODY, OF_PROBE

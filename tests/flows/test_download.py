@@ -11,12 +11,11 @@ from bao_backup.core.errors import (
     ArchiveError,
     BaoBackupError,
     InterruptedRunError,
-    ObjectNotFoundError,
-    StorageUnavailableError,
     StoredDiffersError,
     VerificationError,
 )
 from bao_backup.core.naming import receipt_key
+from bao_backup.core.storage_errors import ObjectNotFoundError, StorageUnavailableError
 from bao_backup.flows.download import download
 from bao_backup.ports import Store
 

@@ -15,7 +15,6 @@ from bao_backup.core.errors import (
     ConfigurationError,
     InternalError,
     LeaderError,
-    ObjectNotFoundError,
     ReceiptVersionError,
     VerificationError,
 )
@@ -31,6 +30,7 @@ from bao_backup.core.restore_errors import (
     SnapshotNewerError,
 )
 from bao_backup.core.restore_settings import Wanted
+from bao_backup.core.storage_errors import ObjectNotFoundError
 from bao_backup.flows.read import read_receipt
 from bao_backup.flows.restore import RestoreFlow
 

@@ -25,9 +25,7 @@ from bao_backup.core.errors import (
     RestoreUnknownError,
     ServerUntrustedError,
     SnapshotDeniedError,
-    StorageDeniedError,
     StorageError,
-    StorageUnavailableError,
     StoredDiffersError,
 )
 from bao_backup.core.model import Leader
@@ -37,6 +35,7 @@ from bao_backup.core.restore_errors import (
     RestoreRefusedError,
     SafetyBackupError,
 )
+from bao_backup.core.storage_errors import StorageDeniedError, StorageUnavailableError
 from bao_backup.flows.restore_source import RestoreSource
 
 

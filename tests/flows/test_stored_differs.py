@@ -9,9 +9,10 @@ from msgspec.structs import replace
 from tests.flows.site import EARLIER, KEY, Site
 
 from bao_backup.adapters.memory_store import Fault, FaultyStore, MemoryStore
-from bao_backup.core.errors import ObjectChangedError, StorageDeniedError, StoredDiffersError
+from bao_backup.core.errors import StoredDiffersError
 from bao_backup.core.model import Stored, VerifyLevel
 from bao_backup.core.receipt import decode_receipt
+from bao_backup.core.storage_errors import ObjectChangedError, StorageDeniedError
 
 Change = Callable[[bytes], bytes]
 

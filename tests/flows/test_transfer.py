@@ -10,14 +10,10 @@ import pytest
 
 from bao_backup.adapters.memory_store import Fault, FaultyStore, MemoryStore
 from bao_backup.adapters.system import SystemClock
-from bao_backup.core.errors import (
-    ArchiveError,
-    InternalError,
-    InterruptedRunError,
-    StorageFullError,
-)
+from bao_backup.core.errors import ArchiveError, InternalError, InterruptedRunError
 from bao_backup.core.model import Contents, Inventory, SnapshotMeta, Stored
 from bao_backup.core.storage import MIB
+from bao_backup.core.storage_errors import StorageFullError
 from bao_backup.flows.handover import ROOM
 from bao_backup.flows.stop import Stop
 from bao_backup.flows.transfer import Proven, limited, transfer

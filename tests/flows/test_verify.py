@@ -6,19 +6,16 @@ import pytest
 from tests.flows.site import EARLIER, KEY, PREFIX, Site, snapshot
 
 from bao_backup.adapters.memory_store import Fault, FaultyStore
-from bao_backup.core.errors import (
-    ArchiveError,
-    InterruptedRunError,
+from bao_backup.core.errors import ArchiveError, InterruptedRunError, StoredDiffersError, VerificationError
+from bao_backup.core.model import Stored, VerifyLevel
+from bao_backup.core.naming import catalogue, receipt_key
+from bao_backup.core.receipt import decode_receipt
+from bao_backup.core.storage_errors import (
     ObjectChangedError,
     ObjectNotFoundError,
     StorageDeniedError,
     StorageUnavailableError,
-    StoredDiffersError,
-    VerificationError,
 )
-from bao_backup.core.model import Stored, VerifyLevel
-from bao_backup.core.naming import catalogue, receipt_key
-from bao_backup.core.receipt import decode_receipt
 from bao_backup.flows.verify import Verdict, VerifyFlow
 from bao_backup.ports import Store
 

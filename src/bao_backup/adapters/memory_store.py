@@ -14,10 +14,15 @@ from typing import Literal, TypeVar
 
 from msgspec.structs import replace
 
-from bao_backup.core.errors import ObjectChangedError, ObjectExistsError, ObjectNotFoundError, StorageError
+from bao_backup.core.errors import StorageError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import MIB, check_key, check_prefix
-from bao_backup.core.storage_errors import ObjectLockedError
+from bao_backup.core.storage_errors import (
+    ObjectChangedError,
+    ObjectExistsError,
+    ObjectLockedError,
+    ObjectNotFoundError,
+)
 from bao_backup.core.store_facts import StoreFacts
 from bao_backup.ports import Store
 

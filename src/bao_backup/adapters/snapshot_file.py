@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from bao_backup.core.errors import ObjectChangedError, ObjectNotFoundError, StorageError
+from bao_backup.core.errors import StorageError
 from bao_backup.core.model import Stored
+from bao_backup.core.storage_errors import ObjectChangedError, ObjectNotFoundError
 
 CHUNK = 1 << 20
 _HINT = "name a file with a whole snapshot, as bao-backup download writes it"

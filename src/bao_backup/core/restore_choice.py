@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
+from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.model import Backup
 from bao_backup.core.naming import PRE_RESTORE_KIND, age_order, parse_key
 from bao_backup.core.receipt import Receipt
 from bao_backup.core.restore_settings import RestoreSettings, Wanted
+from bao_backup.core.storage_errors import ObjectNotFoundError
 from bao_backup.core.words import count_in_words, time_in_words
 
 

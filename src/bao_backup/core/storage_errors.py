@@ -1,18 +1,19 @@
-"""Failures of stores that a machine has to tell apart, though each is one of another kind, too.
+"""Failures of stores: the types below `StorageError`, drawn with the others at the head of `errors.py`.
 
-They are drawn with the others at the head of `errors.py`. Who watches for the kind above
-(StorageLoginFailed, say) by its type sees these as well; the reason is the finer one.
+Some are finer than a machine once told them: who watches for the kind above (StorageLoginFailed, say)
+by its type sees these as well; the reason is the finer one.
 """
 
 from __future__ import annotations
 
-from bao_backup.core.errors import (
-    StorageDeniedError,
-    StorageError,
-    StorageFullError,
-    StorageLoginError,
-    StorageUnavailableError,
-)
+from bao_backup.core.errors import StorageError
+
+
+class StorageDeniedError(StorageError):
+    """The store knows us and does not allow this."""
+
+    reason = "StorageDenied"
+    default_hint = "the credentials need to put, get, list and delete objects below the prefix"
 
 
 class ObjectLockedError(StorageDeniedError):
@@ -20,6 +21,13 @@ class ObjectLockedError(StorageDeniedError):
 
     reason = "ObjectLocked"
     default_hint = "nothing is wrong: wait until its retention ends, or lift the hold"
+
+
+class StorageLoginError(StorageError):
+    """The store does not accept the credentials."""
+
+    reason = "StorageLoginFailed"
+    default_hint = "check the credentials: wrong, expired, or for another account"
 
 
 class StorageExpiredError(StorageLoginError):
@@ -43,6 +51,79 @@ class StorageRegionError(StorageError):
     default_hint = "correct spec.backup.target: region and endpoint"
 
 
+class BucketNotFoundError(StorageError):
+    """There is no such bucket, container or folder."""
+
+    reason = "BucketNotFound"
+    default_hint = "create it, or correct spec.backup.target.bucket; bao-backup never creates buckets"
+
+
+class ObjectNotFoundError(StorageError):
+    """There is no object of that key."""
+
+    reason = "ObjectNotFound"
+    default_hint = "bao-backup list shows what is there"
+
+
+class ObjectExistsError(StorageError):
+    """A create-only write found an object of that key."""
+
+    reason = "ObjectExists"
+    default_hint = "nothing was overwritten"
+
+
+class ObjectChangedError(StorageError):
+    """The object is not the one that was seen before."""
+
+    reason = "ObjectChanged"
+    default_hint = "somebody else writes to this prefix; run it again"
+
+
+class StorageUnreachableError(StorageError):
+    """No connection to the store: its name, a route or its port."""
+
+    reason = "StorageUnreachable"
+    default_hint = "check spec.backup.target.endpoint, DNS and network policies"
+    transient = True
+
+
+class StorageUntrustedError(StorageError):
+    """The store's certificate does not verify."""
+
+    reason = "StorageUntrusted"
+    default_hint = "give its CA as caCert beside the credentials"
+
+
+class StorageUnavailableError(StorageError):
+    """The store answers that it cannot now: 5xx, a time-out; or too many requests."""
+
+    reason = "StorageUnavailable"
+    default_hint = "try again later; if it lasts, ask the store's operator"
+    transient = True
+
+
+class StorageThrottledError(StorageUnavailableError):
+    """The store asks for fewer requests."""
+
+    reason = "StorageThrottled"
+    default_hint = "try again later; if it lasts, spread the schedules (jitterSeconds) or raise the limits"
+    transient = True
+
+
+class StorageFullError(StorageError):
+    """No space left, or a quota reached."""
+
+    reason = "StorageFull"
+    default_hint = "free or add space, or keep fewer backups (spec.backup.retention)"
+
+
+class StorageQuotaError(StorageFullError):
+    """A quota is reached, though there may be space."""
+
+    reason = "StorageQuotaReached"
+    default_hint = "raise the quota, or keep fewer backups (spec.backup.retention)"
+
+
 class StorageKeyError(StorageError):
     """The key that encrypts the objects is missing, switched off, or not ours to use."""
 
@@ -55,18 +136,3 @@ class ObjectArchivedError(StorageError):
 
     reason = "ObjectArchived"
     default_hint = "bring it back in the store first, and keep backups out of archives by the bucket's rules"
-
-
-class StorageThrottledError(StorageUnavailableError):
-    """The store asks for fewer requests."""
-
-    reason = "StorageThrottled"
-    default_hint = "try again later; if it lasts, spread the schedules (jitterSeconds) or raise the limits"
-    transient = True
-
-
-class StorageQuotaError(StorageFullError):
-    """A quota is reached, though there may be space."""
-
-    reason = "StorageQuotaReached"
-    default_hint = "raise the quota, or keep fewer backups (spec.backup.retention)"

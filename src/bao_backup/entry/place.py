@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.system import read_secret_folder
-from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError, StorageDeniedError
+from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.model import Backup
 from bao_backup.core.naming import ClusterBackups, catalogue, catalogue_of_all, cluster_prefix
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.settings import RunSettings
 from bao_backup.core.storage import StoreSettings, find_credentials
+from bao_backup.core.storage_errors import ObjectNotFoundError, StorageDeniedError
 from bao_backup.core.target_url import TargetUrl, format_target_url, parse_target_url
 from bao_backup.entry.output import say
 from bao_backup.entry.source import Source, load_settings, load_settings_of_all

@@ -16,14 +16,13 @@ from bao_backup.core.errors import (
     LeaderError,
     LeaderLostError,
     LoginError,
-    ObjectChangedError,
-    ObjectExistsError,
     SnapshotDeniedError,
     SnapshotError,
     StorageError,
 )
 from bao_backup.core.model import Leader, Value
 from bao_backup.core.receipt import Receipt
+from bao_backup.core.storage_errors import ObjectChangedError, ObjectExistsError
 from bao_backup.flows.leader import wait_for_leader
 from bao_backup.flows.own_backup import BackupOrder, OwnBackup
 from bao_backup.flows.stop import Stop

@@ -20,18 +20,17 @@ from bao_backup.core.check import (
     probe_keys,
 )
 from bao_backup.core.check_store import FACTS, WantedOfStore, drops, judge_facts
-from bao_backup.core.errors import (
-    BaoBackupError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    StorageDeniedError,
-    StorageError,
-    StorageFullError,
-    StoredDiffersError,
-)
+from bao_backup.core.errors import BaoBackupError, StorageError, StoredDiffersError
 from bao_backup.core.model import Stored
 from bao_backup.core.naming import catalogue
-from bao_backup.core.storage_errors import ObjectLockedError, StorageKeyError
+from bao_backup.core.storage_errors import (
+    ObjectExistsError,
+    ObjectLockedError,
+    ObjectNotFoundError,
+    StorageDeniedError,
+    StorageFullError,
+    StorageKeyError,
+)
 from bao_backup.core.words import count_in_words
 from bao_backup.flows.check_lines import Lines
 from bao_backup.ports import Clock, Store

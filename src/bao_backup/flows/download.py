@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bao_backup.core.archive import ArchiveReader
-from bao_backup.core.errors import ObjectNotFoundError
 from bao_backup.core.model import Contents
+from bao_backup.core.storage_errors import ObjectNotFoundError
 from bao_backup.flows.read import about_stored, compare, read_receipt
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Reporter, Store

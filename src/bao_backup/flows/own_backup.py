@@ -9,20 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from bao_backup import __version__
-from bao_backup.core.errors import (
-    ObjectChangedError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    ReceiptVersionError,
-    StorageError,
-    StoredDiffersError,
-    VerificationError,
-)
+from bao_backup.core.errors import ReceiptVersionError, StorageError, StoredDiffersError, VerificationError
 from bao_backup.core.model import Contents, Leader, Stored, Trigger, Value, VerifyLevel
 from bao_backup.core.naming import receipt_key
 from bao_backup.core.receipt import Receipt, Verification, encode_receipt, identity_of
 from bao_backup.core.retention import RetentionPolicy
 from bao_backup.core.storage import MIB
+from bao_backup.core.storage_errors import ObjectChangedError, ObjectExistsError, ObjectNotFoundError
 from bao_backup.flows.read import read_receipt, read_whole
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Clock, Reporter, Store

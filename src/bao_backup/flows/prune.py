@@ -7,24 +7,18 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
-from bao_backup.core.errors import (
-    BaoBackupError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    StorageError,
-    VerificationError,
-)
+from bao_backup.core.errors import BaoBackupError, StorageError, VerificationError
 from bao_backup.core.model import Backup, RetentionOutcome
 from bao_backup.core.naming import catalogue, receipt_key
 from bao_backup.core.receipt import MAXIMUM_RECEIPT_SIZE, locked_until
 from bao_backup.core.retention import Plan, RetentionPolicy, plan_retention
-from bao_backup.core.storage_errors import ObjectLockedError
+from bao_backup.core.storage_errors import ObjectExistsError, ObjectLockedError, ObjectNotFoundError
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Store
 
 T = TypeVar("T")
 #: So many backups are deleted at once. As many are unproven, at most, when a prune is killed.
-BATCH = 250
+BATCH = 50
 #: So many requests for single objects are under way at once.
 AT_ONCE = 8
 

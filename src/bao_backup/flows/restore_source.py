@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from bao_backup.core.blocks import Blocks
-from bao_backup.core.errors import (
-    BaoBackupError,
-    ObjectNotFoundError,
-    ReceiptVersionError,
-    StoredDiffersError,
-    VerificationError,
-)
+from bao_backup.core.errors import BaoBackupError, ReceiptVersionError, StoredDiffersError, VerificationError
 from bao_backup.core.model import Contents, Stored, Value
 from bao_backup.core.naming import catalogue
 from bao_backup.core.receipt import Receipt
 from bao_backup.core.restore_checks import check_expected
 from bao_backup.core.restore_choice import candidates, check_wanted, is_of, none_so_early, taken_too_late
 from bao_backup.core.restore_settings import Place, RestoreSettings
+from bao_backup.core.storage_errors import ObjectNotFoundError
 from bao_backup.flows.read import Readable, compare, read_receipt, read_whole
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Reporter

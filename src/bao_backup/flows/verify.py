@@ -6,14 +6,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from bao_backup import __version__
-from bao_backup.core.errors import (
-    BaoBackupError,
-    InterruptedRunError,
-    ObjectExistsError,
-    ObjectNotFoundError,
-    StorageError,
-    VerificationError,
-)
+from bao_backup.core.errors import BaoBackupError, InterruptedRunError, StorageError, VerificationError
 from bao_backup.core.model import Backup, Contents, Value, VerifyLevel
 from bao_backup.core.naming import receipt_key
 from bao_backup.core.receipt import (
@@ -23,6 +16,7 @@ from bao_backup.core.receipt import (
     encode_receipt,
     identity_of,
 )
+from bao_backup.core.storage_errors import ObjectExistsError, ObjectNotFoundError
 from bao_backup.flows.read import compare, read_receipt, read_whole
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Clock, Reporter, Store

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bao_backup.adapters.stores.failures import Translator
-from bao_backup.core.errors import StorageLoginError
+from bao_backup.core.storage_errors import StorageLoginError
 
 
 class Asking(NamedTuple):

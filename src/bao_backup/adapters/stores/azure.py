@@ -34,9 +34,10 @@ from bao_backup.adapters.stores.fresh import Again, Fresh
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.retries import patiently
 from bao_backup.adapters.stores.traits import AZURE
-from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError, StorageError
+from bao_backup.core.errors import ConfigurationError, StorageError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import StoreSettings, check_kept
+from bao_backup.core.storage_errors import ObjectNotFoundError
 from bao_backup.core.store_facts import StoreFacts, Unseen
 from bao_backup.core.store_options import LockMode
 

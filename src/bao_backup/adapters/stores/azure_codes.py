@@ -8,8 +8,9 @@ from __future__ import annotations
 from bao_backup.adapters.stores import meanings as m
 from bao_backup.adapters.stores.code_row import AZURE, Row, row, rows
 from bao_backup.adapters.stores.meanings import Meaning
-from bao_backup.core import errors
-from bao_backup.core.errors import StorageDeniedError, StorageError, StorageLoginError
+from bao_backup.core import storage_errors
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import StorageDeniedError, StorageLoginError
 
 _FIREWALL = "see the account's firewall, and the identity's role"
 _LEASED = Meaning(StorageDeniedError, "somebody holds a lease on it", "end the lease")
@@ -73,14 +74,20 @@ AZURE_CODES: tuple[Row, ...] = (
         AZURE,
         409,
         "BlobBeingRehydrated",
-        errors.StorageUnavailableError,
+        storage_errors.StorageUnavailableError,
         "it is being brought back from its archive",
         "try again later",
     ),
     *rows(AZURE, 404, m.NO_OBJECT, "BlobNotFound", "ResourceNotFound"),
     *rows(AZURE, 404, m.NO_BUCKET, "ContainerNotFound"),
     *rows(AZURE, 409, m.NO_BUCKET, "ContainerBeingDeleted", "ContainerDisabled"),
-    row(AZURE, 400, "InvalidResourceName", errors.BucketNotFoundError, "no container can have this name"),
+    row(
+        AZURE,
+        400,
+        "InvalidResourceName",
+        storage_errors.BucketNotFoundError,
+        "no container can have this name",
+    ),
     *rows(AZURE, 412, m.CHANGED, "ConditionNotMet"),
     *rows(AZURE, 416, m.CHANGED, "InvalidRange"),
     *rows(AZURE, 400, m.DROPPED, "InvalidBlockList"),

@@ -25,7 +25,8 @@ from bao_backup.adapters.stores.azure_identity import (
 from bao_backup.adapters.stores.azure_login import Bearer, Granted
 from bao_backup.adapters.stores.identity_codes import ENTRA, SECRET, find_refusal, refused
 from bao_backup.adapters.stores.plain_http import Answer, ask
-from bao_backup.core.errors import StorageError, StorageLoginError
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import StorageLoginError
 
 #: What the tokens are for.
 RESOURCE = "https://storage.azure.com/"

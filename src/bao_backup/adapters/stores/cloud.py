@@ -13,15 +13,10 @@ from msgspec.structs import replace
 
 from bao_backup.adapters.stores.failures import Translator
 from bao_backup.adapters.stores.source import Source, close
-from bao_backup.core.errors import (
-    InternalError,
-    ObjectChangedError,
-    ObjectNotFoundError,
-    StorageError,
-    StorageUnavailableError,
-)
+from bao_backup.core.errors import InternalError, StorageError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import MAX_PARTS, MIB, StoreSettings, check_key, check_prefix
+from bao_backup.core.storage_errors import ObjectChangedError, ObjectNotFoundError, StorageUnavailableError
 from bao_backup.core.store_facts import StoreFacts
 
 if TYPE_CHECKING:

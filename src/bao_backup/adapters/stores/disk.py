@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
-from bao_backup.core import errors
+from bao_backup.core import storage_errors
 from bao_backup.core.errors import StorageError
 from bao_backup.core.storage_errors import StorageQuotaError
 
@@ -17,23 +17,26 @@ from bao_backup.core.storage_errors import StorageQuotaError
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640
 
-_FULL = (errors.StorageFullError, "no space left on the disk")
-_DENIED = (errors.StorageDeniedError, "the file permissions do not allow it")
+_FULL = (storage_errors.StorageFullError, "no space left on the disk")
+_DENIED = (storage_errors.StorageDeniedError, "the file permissions do not allow it")
 _WHO_MAY = "whoever runs this needs to read and write below that folder: look at its owner, mode and mount"
-_AWAY = (errors.StorageUnavailableError, "the file system does not answer")
+_AWAY = (storage_errors.StorageUnavailableError, "the file system does not answer")
 
 #: errno(3) -> the type and the cause.
 BY_ERRNO: Mapping[int, tuple[type[StorageError], str]] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: (StorageQuotaError, "the disk quota is reached"),
-    errno.EFBIG: (errors.StorageFullError, "a file may not be so large here"),
+    errno.EFBIG: (storage_errors.StorageFullError, "a file may not be so large here"),
     errno.EACCES: _DENIED,
     # Also what link(2) says where there are no hard links.
-    errno.EPERM: (errors.StorageDeniedError, "the file permissions or the file system do not allow it"),
-    errno.EROFS: (errors.StorageDeniedError, "the file system is read-only"),
+    errno.EPERM: (
+        storage_errors.StorageDeniedError,
+        "the file permissions or the file system do not allow it",
+    ),
+    errno.EROFS: (storage_errors.StorageDeniedError, "the file system is read-only"),
     errno.ENOTSUP: (StorageError, "the file system cannot do this, say hard links"),
-    errno.ENOENT: (errors.ObjectNotFoundError, "there is no such file"),
-    errno.EEXIST: (errors.ObjectExistsError, "there is one already"),
+    errno.ENOENT: (storage_errors.ObjectNotFoundError, "there is no such file"),
+    errno.EEXIST: (storage_errors.ObjectExistsError, "there is one already"),
     errno.ENOTDIR: (StorageError, "a file or a symbolic link stands where a folder must be"),
     errno.ELOOP: (StorageError, "it is a symbolic link, and none is followed"),
     errno.EISDIR: (StorageError, "a folder has this name"),
@@ -44,8 +47,8 @@ BY_ERRNO: Mapping[int, tuple[type[StorageError], str]] = {
     errno.EHOSTDOWN: _AWAY,
     errno.EHOSTUNREACH: _AWAY,
     errno.ENOTCONN: _AWAY,
-    errno.EMFILE: (errors.StorageUnavailableError, "too many files are open"),
-    errno.ENFILE: (errors.StorageUnavailableError, "too many files are open"),
+    errno.EMFILE: (storage_errors.StorageUnavailableError, "too many files are open"),
+    errno.ENFILE: (storage_errors.StorageUnavailableError, "too many files are open"),
 }
 
 
@@ -72,7 +75,7 @@ class Disk:
         except OSError as error:
             doing = f"{verb} {self.location}/{key}" if key else f"{verb} {self.location}"
             type_, why = BY_ERRNO.get(error.errno or 0, (StorageError, "the file system refused it"))
-            hint = _WHO_MAY if type_ is errors.StorageDeniedError else None
+            hint = _WHO_MAY if type_ is storage_errors.StorageDeniedError else None
             raise type_(doing, why, hint=hint, details=str(error)) from error
 
     def open(self, names: Sequence[str], *, create: bool = False) -> int:
@@ -111,7 +114,7 @@ class Disk:
         try:
             return os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
-            raise errors.BucketNotFoundError(
+            raise storage_errors.BucketNotFoundError(
                 f"open {self.location}",
                 "there is no such folder",
                 hint="create it, mount the volume, or correct spec.backup.target.path",

@@ -33,8 +33,8 @@ from bao_backup.adapters.stores.meanings import (
 )
 from bao_backup.adapters.stores.permissions import missing_permission, named_permission
 from bao_backup.adapters.stores.vendor_codes import find_row
-from bao_backup.core.errors import BaoBackupError, InternalError, StorageError, StorageLoginError
-from bao_backup.core.storage_errors import StorageKeyError
+from bao_backup.core.errors import BaoBackupError, InternalError, StorageError
+from bao_backup.core.storage_errors import StorageKeyError, StorageLoginError
 
 MAX_DETAILS = 4000
 _STATUS = re.compile(r"status code: (\d{3})")

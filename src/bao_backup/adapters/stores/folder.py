@@ -14,14 +14,10 @@ from datetime import UTC, datetime
 from bao_backup.adapters.stores.disk import Disk, Entry
 from bao_backup.adapters.stores.partial import Partial, is_partial, remove_if_dead
 from bao_backup.adapters.stores.source import close
-from bao_backup.core.errors import (
-    ConfigurationError,
-    ObjectChangedError,
-    ObjectNotFoundError,
-    StorageError,
-)
+from bao_backup.core.errors import ConfigurationError, StorageError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import MIB, StoreSettings, check_key, check_prefix
+from bao_backup.core.storage_errors import ObjectChangedError, ObjectNotFoundError
 from bao_backup.core.store_facts import StoreFacts
 
 CHUNK = MIB

@@ -28,9 +28,10 @@ from bao_backup.adapters.stores.gcs_identity import Identity, choose_identity
 from bao_backup.adapters.stores.gcs_services import Login, Token, fetch
 from bao_backup.adapters.stores.gcs_uploads import LARGEST, Made, Uploads
 from bao_backup.adapters.stores.source import Source, close
-from bao_backup.core.errors import ConfigurationError, ObjectChangedError
+from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.model import Stored
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import ObjectChangedError
 from bao_backup.core.store_facts import StoreFacts
 
 SERVICE = "https://storage.googleapis.com"

@@ -11,7 +11,7 @@ from bao_backup.adapters.stores import meanings as m
 from bao_backup.adapters.stores.code_row import GOOGLE, Row, row, rows
 from bao_backup.adapters.stores.meanings import Meaning
 from bao_backup.core import storage_errors
-from bao_backup.core.errors import StorageDeniedError
+from bao_backup.core.storage_errors import StorageDeniedError
 
 _HELD = Meaning(storage_errors.ObjectLockedError, "a hold keeps it", "lift the hold")
 _PROJECT = Meaning(

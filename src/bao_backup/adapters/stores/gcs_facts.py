@@ -13,8 +13,9 @@ from bao_backup.adapters.stores.failures import Translator
 from bao_backup.adapters.stores.gcs_services import Login
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.retries import patiently
-from bao_backup.core.errors import StorageDeniedError, StorageError
+from bao_backup.core.errors import StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageDeniedError
 from bao_backup.core.store_facts import ExpiryRule, StoreFacts, Unseen
 
 _FIELDS = "versioning,retentionPolicy,objectRetention,lifecycle,encryption"

@@ -28,7 +28,8 @@ from bao_backup.adapters.stores.identity_codes import GOOGLE, NOT_GIVEN, find_re
 from bao_backup.adapters.stores.login import Renewed
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.signed_token import signed_token
-from bao_backup.core.errors import StorageError, StorageLoginError
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import StorageLoginError
 
 if TYPE_CHECKING:
     # A type that the library has for the checker alone.

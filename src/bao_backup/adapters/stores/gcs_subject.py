@@ -20,8 +20,9 @@ import msgspec
 from bao_backup.adapters.stores.asking import Asking, read_token
 from bao_backup.adapters.stores.identity_codes import NOT_GIVEN, refused
 from bao_backup.adapters.stores.plain_http import ask
-from bao_backup.core.errors import ConfigurationError, StorageLoginError
+from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageLoginError
 
 if TYPE_CHECKING:
     from bao_backup.adapters.stores.s3_identity import Identity as AmazonIdentity

@@ -26,13 +26,9 @@ from bao_backup.adapters.stores.gcs_parts import QUANTUM, Part, multipart, parts
 from bao_backup.adapters.stores.gcs_services import Login
 from bao_backup.adapters.stores.plain_http import Answer, ask
 from bao_backup.adapters.stores.retries import patiently
-from bao_backup.core.errors import (
-    BaoBackupError,
-    StorageError,
-    StorageUnavailableError,
-    StoredDiffersError,
-)
+from bao_backup.core.errors import BaoBackupError, StorageError, StoredDiffersError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageUnavailableError
 from bao_backup.core.store_options import LockMode
 
 #: The largest object.

@@ -16,8 +16,14 @@ from bao_backup.adapters.stores.answer_details import clock_words
 from bao_backup.adapters.stores.failures import MAX_DETAILS, Translator
 from bao_backup.adapters.stores.meanings import CLOCK, Meaning
 from bao_backup.adapters.stores.plain_http import Answer
-from bao_backup.core.errors import StorageError, StorageLoginError, StorageUnavailableError
-from bao_backup.core.storage_errors import StorageClockError, StorageExpiredError, StorageThrottledError
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import (
+    StorageClockError,
+    StorageExpiredError,
+    StorageLoginError,
+    StorageThrottledError,
+    StorageUnavailableError,
+)
 
 STS, POD, ENTRA, GOOGLE = "sts", "pod", "entra", "google"
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from obstore import exceptions
 
 from bao_backup.adapters.stores.connecting import NOWHERE
-from bao_backup.core import errors, storage_errors
+from bao_backup.core import storage_errors
 from bao_backup.core.errors import StorageError
 
 
@@ -30,27 +30,29 @@ PART_SIZE = "change spec.backup.target.partSize"
 _AGAIN = "take the backup again; if it lasts, look at the network in between"
 
 # Denied without a hint: `permissions` says which right is missing.
-DENIED = Meaning(errors.StorageDeniedError, "the store does not allow it")
-LOGIN = Meaning(errors.StorageLoginError, "the store does not accept the credentials")
+DENIED = Meaning(storage_errors.StorageDeniedError, "the store does not allow it")
+LOGIN = Meaning(storage_errors.StorageLoginError, "the store does not accept the credentials")
 EXPIRED = Meaning(storage_errors.StorageExpiredError, "the credentials have expired")
 CLOCK = Meaning(storage_errors.StorageClockError, "this machine's clock is wrong")
 ELSEWHERE = Meaning(
     storage_errors.StorageRegionError, "the bucket is in another region or at another endpoint"
 )
-NO_BUCKET = Meaning(errors.BucketNotFoundError, "there is no such bucket")
-NO_OBJECT = Meaning(errors.ObjectNotFoundError, "there is no such object")
-EXISTS = Meaning(errors.ObjectExistsError, "there is one already")
-CHANGED = Meaning(errors.ObjectChangedError, "the object is not the one that was seen before")
-UNAVAILABLE = Meaning(errors.StorageUnavailableError, "the store cannot serve now")
+NO_BUCKET = Meaning(storage_errors.BucketNotFoundError, "there is no such bucket")
+NO_OBJECT = Meaning(storage_errors.ObjectNotFoundError, "there is no such object")
+EXISTS = Meaning(storage_errors.ObjectExistsError, "there is one already")
+CHANGED = Meaning(storage_errors.ObjectChangedError, "the object is not the one that was seen before")
+UNAVAILABLE = Meaning(storage_errors.StorageUnavailableError, "the store cannot serve now")
 THROTTLED = Meaning(storage_errors.StorageThrottledError, "the store asks for fewer requests")
-FULL = Meaning(errors.StorageFullError, "the store has no space left")
+FULL = Meaning(storage_errors.StorageFullError, "the store has no space left")
 QUOTA = Meaning(storage_errors.StorageQuotaError, "a quota is reached")
 LOCKED = Meaning(storage_errors.ObjectLockedError, "an object lock or a retention policy keeps it")
 ACCOUNT = Meaning(
-    errors.StorageDeniedError, "the account is disabled or has not paid", "see the account and its billing"
+    storage_errors.StorageDeniedError,
+    "the account is disabled or has not paid",
+    "see the account and its billing",
 )
-DROPPED = Meaning(errors.StorageUnavailableError, "the store has dropped the upload", _AGAIN)
-GARBLED = Meaning(errors.StorageUnavailableError, "what arrived is not what was sent", _AGAIN)
+DROPPED = Meaning(storage_errors.StorageUnavailableError, "the store has dropped the upload", _AGAIN)
+GARBLED = Meaning(storage_errors.StorageUnavailableError, "what arrived is not what was sent", _AGAIN)
 LARGE = Meaning(StorageError, "the object is larger than the store takes", PART_SIZE)
 ARCHIVED = Meaning(storage_errors.ObjectArchivedError, "it is in an archive")
 KEY = Meaning(storage_errors.StorageKeyError, "the key that encrypts it is switched off or not there")
@@ -110,24 +112,30 @@ WITHOUT_BODY: Mapping[int, Meaning] = {
         "look at the region, at this machine's clock, and whether the credentials have expired",
     ),
     403: Meaning(
-        errors.StorageDeniedError,
+        storage_errors.StorageDeniedError,
         "the store does not allow it, or does not accept the credentials or the clock: an answer of this"
         " kind cannot say which",
     ),
-    404: Meaning(errors.ObjectNotFoundError, "there is no such object, or no such bucket"),
+    404: Meaning(storage_errors.ObjectNotFoundError, "there is no such object, or no such bucket"),
 }
 
 OTHER = Meaning(StorageError, "the store refused it or did not answer as it should")
 
-_UNTRUSTED = Meaning(errors.StorageUntrustedError, "its certificate does not verify", _TRUST)
+_UNTRUSTED = Meaning(storage_errors.StorageUntrustedError, "its certificate does not verify", _TRUST)
 
 #: Words of the dump, searched in this order: names of errors of Rust, hyper, reqwest and rustls.
 BY_WORDS: tuple[tuple[str, Meaning], ...] = (
-    ("UnknownIssuer", Meaning(errors.StorageUntrustedError, "its certificate is of an unknown CA", _TRUST)),
-    ("NotValidForName", Meaning(errors.StorageUntrustedError, "its certificate has another name", _TRUST)),
+    (
+        "UnknownIssuer",
+        Meaning(storage_errors.StorageUntrustedError, "its certificate is of an unknown CA", _TRUST),
+    ),
+    (
+        "NotValidForName",
+        Meaning(storage_errors.StorageUntrustedError, "its certificate has another name", _TRUST),
+    ),
     (
         "certificate expired",
-        Meaning(errors.StorageUntrustedError, "its certificate has expired", _CERTIFICATE),
+        Meaning(storage_errors.StorageUntrustedError, "its certificate has expired", _CERTIFICATE),
     ),
     ("InvalidCertificate(", _UNTRUSTED),
     # The proxy that is not there: see `connecting`.
@@ -141,16 +149,19 @@ BY_WORDS: tuple[tuple[str, Meaning], ...] = (
     ),
     # A redirect without a place, as Amazon's S3 sends: the library keeps neither status nor body.
     ("BareRedirect", ELSEWHERE),
-    ("InvalidContentType", Meaning(errors.StorageUnreachableError, "it does not speak TLS at this port")),
-    ("dns error", Meaning(errors.StorageUnreachableError, "its name does not resolve")),
-    ("ConnectionRefused", Meaning(errors.StorageUnreachableError, "the connection was refused")),
-    ("NetworkUnreachable", Meaning(errors.StorageUnreachableError, "there is no route to it")),
-    ("HostUnreachable", Meaning(errors.StorageUnreachableError, "there is no route to it")),
-    ("TimedOut", Meaning(errors.StorageUnavailableError, "it did not answer in time")),
-    ("ConnectionReset", Meaning(errors.StorageUnavailableError, "the connection was reset")),
-    ("BrokenPipe", Meaning(errors.StorageUnavailableError, "the connection was cut")),
-    ("IncompleteMessage", Meaning(errors.StorageUnavailableError, "the connection was cut")),
-    ("UnexpectedEof", Meaning(errors.StorageUnavailableError, "the connection was cut")),
-    ("response body error", Meaning(errors.StorageUnavailableError, "the answer was cut")),
-    ("error sending request", Meaning(errors.StorageUnreachableError, "no connection to it")),
+    (
+        "InvalidContentType",
+        Meaning(storage_errors.StorageUnreachableError, "it does not speak TLS at this port"),
+    ),
+    ("dns error", Meaning(storage_errors.StorageUnreachableError, "its name does not resolve")),
+    ("ConnectionRefused", Meaning(storage_errors.StorageUnreachableError, "the connection was refused")),
+    ("NetworkUnreachable", Meaning(storage_errors.StorageUnreachableError, "there is no route to it")),
+    ("HostUnreachable", Meaning(storage_errors.StorageUnreachableError, "there is no route to it")),
+    ("TimedOut", Meaning(storage_errors.StorageUnavailableError, "it did not answer in time")),
+    ("ConnectionReset", Meaning(storage_errors.StorageUnavailableError, "the connection was reset")),
+    ("BrokenPipe", Meaning(storage_errors.StorageUnavailableError, "the connection was cut")),
+    ("IncompleteMessage", Meaning(storage_errors.StorageUnavailableError, "the connection was cut")),
+    ("UnexpectedEof", Meaning(storage_errors.StorageUnavailableError, "the connection was cut")),
+    ("response body error", Meaning(storage_errors.StorageUnavailableError, "the answer was cut")),
+    ("error sending request", Meaning(storage_errors.StorageUnreachableError, "no connection to it")),
 )

@@ -13,8 +13,8 @@ from socket import gaierror
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from bao_backup.core.errors import (
-    StorageError,
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import (
     StorageUnavailableError,
     StorageUnreachableError,
     StorageUntrustedError,

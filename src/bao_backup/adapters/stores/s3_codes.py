@@ -8,11 +8,12 @@ from __future__ import annotations
 from bao_backup.adapters.stores import meanings as m
 from bao_backup.adapters.stores.code_row import S3, Row, row, rows
 from bao_backup.adapters.stores.meanings import Meaning
-from bao_backup.core import errors
-from bao_backup.core.errors import StorageDeniedError, StorageError, StorageLoginError
+from bao_backup.core import storage_errors
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import StorageDeniedError, StorageLoginError
 
 _OPTIONS = "correct spec.backup.target.s3"
-_NO_BUCKET_NAMED = Meaning(errors.BucketNotFoundError, "no bucket can have this name")
+_NO_BUCKET_NAMED = Meaning(storage_errors.BucketNotFoundError, "no bucket can have this name")
 
 S3_CODES: tuple[Row, ...] = (
     Row(S3, 403, "AccessDenied", m.LOCKED, "object lock"),

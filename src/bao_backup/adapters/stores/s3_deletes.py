@@ -19,8 +19,9 @@ from bao_backup.adapters.stores.many import delete_each
 from bao_backup.adapters.stores.retries import patiently
 from bao_backup.adapters.stores.s3_requests import NAMESPACE, Requests
 from bao_backup.adapters.stores.vendor_codes import find_row
-from bao_backup.core.errors import ObjectNotFoundError, StorageDeniedError, StorageError
+from bao_backup.core.errors import StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import ObjectNotFoundError, StorageDeniedError
 
 #: So many keys a request may name.
 MOST = 1000

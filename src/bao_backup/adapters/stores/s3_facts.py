@@ -12,8 +12,9 @@ from bao_backup.adapters.stores.failures import Translator
 from bao_backup.adapters.stores.plain_http import Answer
 from bao_backup.adapters.stores.retries import patiently
 from bao_backup.adapters.stores.s3_requests import Requests
-from bao_backup.core.errors import StorageDeniedError, StorageError
+from bao_backup.core.errors import StorageError
 from bao_backup.core.storage import StoreSettings
+from bao_backup.core.storage_errors import StorageDeniedError
 from bao_backup.core.store_facts import ExpiryRule, StoreFacts, Unseen
 
 #: The answer of a bucket that has nothing of what was asked for.

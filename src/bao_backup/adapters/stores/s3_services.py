@@ -34,12 +34,8 @@ from bao_backup.adapters.stores.s3_identity import (
     Keys,
     WebIdentity,
 )
-from bao_backup.core.errors import (
-    StorageError,
-    StorageLoginError,
-    StorageUnavailableError,
-    StorageUnreachableError,
-)
+from bao_backup.core.errors import StorageError
+from bao_backup.core.storage_errors import StorageLoginError, StorageUnavailableError, StorageUnreachableError
 
 #: Seconds for each wait. The token service may have to ask the token's issuer; the others are near.
 TOKEN_SERVICE_TIMEOUT = 10.0

@@ -10,9 +10,10 @@ import click
 import msgspec
 from msgspec.structs import replace
 
-from bao_backup.core.errors import ConfigurationError, ObjectNotFoundError
+from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.model import Backup, Inventory, SnapshotMeta
 from bao_backup.core.selection import Selection, newest_good
+from bao_backup.core.storage_errors import ObjectNotFoundError
 from bao_backup.core.words import (
     age_in_words,
     count_in_words,
