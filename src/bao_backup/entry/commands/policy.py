@@ -42,6 +42,7 @@ Examples:
 @click.option("--issuer-ca", metavar="FILE", default="", help="The issuer's CA, where it is no public one.")
 @click.option(
     "--subject",
+    metavar="NAME",
     metavar="TEXT",
     default="",
     help="The subject of the run's tokens, where it is not the ServiceAccount of its pod.",

@@ -66,6 +66,7 @@ def _options(command: Any) -> Any:
     options = (
         click.option(
             "--key",
+            metavar="KEY",
             default="",
             help="This backup: its whole key, also one of another cluster, or its last part.",
         ),
