@@ -148,7 +148,8 @@ def test_a_document_that_goes_before_its_job_is_released(shared_site: Site, oper
     site, name = shared_site, new_cluster(shared_site)
     site.proxy.before(that(site, "running"), lambda _: site.delete(path_of_restore(site, name)), forward=True)
     ask_for_restore(site, name, name)
-    site.until("the document to be gone", lambda: not status_of_restore(site, name))
+    path = path_of_restore(site, name)
+    site.until("the document to be gone", lambda: site.plane.request("GET", path).status == 404)
     until_unlocked(site, name)
     site.until("the Job to be gone", lambda: restore_jobs(site, name) == [])
     assert pods_made(site, name) == 0
