@@ -43,7 +43,6 @@ Examples:
 @click.option(
     "--subject",
     metavar="NAME",
-    metavar="TEXT",
     default="",
     help="The subject of the run's tokens, where it is not the ServiceAccount of its pod.",
 )
