@@ -85,7 +85,7 @@ def test_role_with_an_old_token(
     site.describe("role", full_vault, target(by_role, roleArn=role_of(by_role)))
     authority = {"AWS_CA_BUNDLE": str(by_role.minio.ca_file)}
     ended = site.begin_job(site.job("role") | authority | token(site, issuer, seconds=-60)).wait()
-    message = assert_failed(ended, 5, "StorageLoginFailed")
+    message = assert_failed(ended, 5, "StorageLoginExpired")
     assert f"as {role_of(by_role)} with {by_role.minio.url}/: the token has expired" in message
     assert_untouched(by_role)
     assert_backup(by_role, site.begin_job(site.job("role") | authority | token(site, issuer)).wait())
