@@ -11,7 +11,7 @@ from tests.flows.site import KEY
 
 from bao_backup.core.errors import ConfigurationError, InternalError
 from bao_backup.core.result import decode_result
-from bao_backup.entry.executor import write_result
+from bao_backup.entry.result_file import write_result
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Failures of stores: the types below `StorageError`, drawn with the others at the head of `errors.py`.
 
-Some are finer than a machine once told them: who watches for the kind above (StorageLoginFailed, say)
-by its type sees these as well; the reason is the finer one.
+Where one stands below another (StorageExpiredError below StorageLoginError), who watches for the upper
+by its type sees it as well; the reason is the finer one.
 """
 
 from __future__ import annotations

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from bao_backup.adapters.system import SystemClock, keep_freed_memory
-from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError
+from bao_backup.core.errors import BaoBackupError, InternalError
 from bao_backup.core.model import Result, RetentionOutcome
 from bao_backup.core.naming import backup_key, short_id
-from bao_backup.core.result import encode_result, failed, succeeded
+from bao_backup.core.result import failed, succeeded
 from bao_backup.core.settings import RunSettings
+from bao_backup.entry.run_frame import run_framed
 from bao_backup.entry.wiring import bao_of, stopped_by_signals, store_of
 from bao_backup.flows import prune
 from bao_backup.flows.backup import BackupFlow, Taken
 from bao_backup.flows.own_backup import BackupOrder
 from bao_backup.flows.stop import Stop
 from bao_backup.ports import Bao, Clock, Reporter, Store
-
-#: Chunks are at most 1 MiB; what malloc keeps must be above that.
-KEPT_BLOCK = 8 * 1024 * 1024
 
 
 class Ended(NamedTuple):
@@ -50,33 +48,17 @@ def run_backup(
     ports: Ports | None = None,
     last: bool = False,
 ) -> Ended:
-    """Do one run, write its result where it is wanted, and answer with it.
+    """Do one run, write its result where it is wanted, and answer with it: see `run_framed`."""
 
-    A signal ends the run, and never keeps it from writing its result. With `last`, the process has
-    nothing to do afterwards: a signal that comes later than the result changes nothing any more.
+    def run(clock: Clock, early: Stop) -> Ended:
+        settings = load()
+        early.check()
+        return _run(settings, environment, clock, reporter, ports or Ports(), early)
 
-    Raises ConfigurationError before anything was done when there is no folder for the result,
-    InternalError when the result of a run that ended could not be written.
-    """
-    if result_file is not None and not result_file.parent.is_dir():
-        raise ConfigurationError(f"write the result {result_file}", "there is no such folder")
-    clock = SystemClock()
-    started = clock.now()
-    keep_freed_memory(KEPT_BLOCK)
-    with stopped_by_signals(last=last) as early:
-        try:
-            settings = load()
-            early.check()
-            ended = _run(settings, environment, clock, reporter, ports or Ports(), early)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            # Also what a library written in another language dies with: the manager gets a result.
-            known = error if isinstance(error, BaoBackupError) else InternalError.unforeseen("back up", error)
-            ended = Ended(failed(known, started=started, finished=clock.now()), known)
-        if result_file is not None:
-            leave_result(result_file, ended.result)
-    return ended
+    def fail(error: BaoBackupError, started: datetime, finished: datetime) -> Ended:
+        return Ended(failed(error, started=started, finished=finished), error)
+
+    return run_framed(run, fail, doing="back up", result_file=result_file, last=last)
 
 
 def _run(
@@ -170,35 +152,3 @@ def hold_own_claim() -> None:
         from bao_backup.adapters.local.run_folder import hold_claim
 
         hold_claim(int(claim))
-
-
-def leave_result(file: Path, result: Result) -> None:
-    """Write the result; InternalError, which says what it was, when that cannot be."""
-    try:
-        write_result(file, result)
-    except OSError as error:
-        why = (error.strerror or "failed").lower()
-        hint = f"the run itself ended with {result.reason}: {result.message}"
-        raise InternalError(f"write the result {file}", why, hint=hint) from error
-
-
-def write_result(file: Path, result: Result) -> None:
-    """Write the result whole or not at all; a device, as a Job's termination log, is written to."""
-    body = encode_result(result)
-    if file.exists() and not file.is_file():
-        file.write_bytes(body)
-        return
-    if file.name == "termination-log":
-        # Kubernetes mounts this very file: it can be written, not replaced.
-        file.write_bytes(body)
-        return
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as out:
-            out.write(body)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(file)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise

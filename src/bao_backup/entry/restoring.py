@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from bao_backup.adapters.snapshot_file import SnapshotFile
-from bao_backup.adapters.system import SystemClock, keep_freed_memory
 from bao_backup.core.connection import BaoSettings
-from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError, RestoreUnknownError
+from bao_backup.core.errors import BaoBackupError, InternalError, RestoreUnknownError
 from bao_backup.core.model import Result, Trigger
 from bao_backup.core.restore_errors import RestoreSealedError
 from bao_backup.core.restore_outcome import Proposal, Restored
 from bao_backup.core.restore_settings import Place, RestoreSettings
 from bao_backup.core.result import failed, restored
-from bao_backup.entry.executor import KEPT_BLOCK, leave_result
+from bao_backup.entry.run_frame import run_framed
 from bao_backup.entry.wiring import connect, stopped_by_signals, store_of_place
 from bao_backup.flows.read import Readable
 from bao_backup.flows.restore import RestoreFlow
@@ -66,34 +66,18 @@ def run_restore(
     ports: RestorePorts | None = None,
     last: bool = False,
 ) -> RestoreEnded:
-    """Do one restore, write its result where it is wanted, and answer with it.
+    """Do one restore, write its result where it is wanted, and answer with it: see `run_framed`."""
 
-    A signal ends the restore, and never keeps it from writing its result. With `last`, the process has
-    nothing to do afterwards: a signal that comes later than the result changes nothing any more.
+    def run(clock: Clock, early: Stop) -> RestoreEnded:
+        settings = load()
+        early.check()
+        return _run(settings, environment, clock, reporter, ports or RestorePorts(), early, agree, hold)
 
-    Raises ConfigurationError before anything was done when there is no folder for the result,
-    InternalError when the result of a restore that ended could not be written.
-    """
-    if result_file is not None and not result_file.parent.is_dir():
-        raise ConfigurationError(f"write the result {result_file}", "there is no such folder")
-    clock = SystemClock()
-    started = clock.now()
-    keep_freed_memory(KEPT_BLOCK)
-    with stopped_by_signals(last=last) as early:
-        try:
-            settings = load()
-            early.check()
-            ended = _run(settings, environment, clock, reporter, ports or RestorePorts(), early, agree, hold)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            # Also what a library written in another language dies with: who waits gets a result.
-            known = error if isinstance(error, BaoBackupError) else InternalError.unforeseen("restore", error)
-            result = failed(known, started=started, finished=clock.now(), trigger=Trigger.MANUAL)
-            ended = RestoreEnded(result, known)
-        if result_file is not None:
-            leave_result(result_file, ended.result)
-    return ended
+    def fail(error: BaoBackupError, started: datetime, finished: datetime) -> RestoreEnded:
+        result = failed(error, started=started, finished=finished, trigger=Trigger.MANUAL)
+        return RestoreEnded(result, error)
+
+    return run_framed(run, fail, doing="restore", result_file=result_file, last=last)
 
 
 def _run(

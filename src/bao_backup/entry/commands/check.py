@@ -15,9 +15,10 @@ from bao_backup.core.errors import BaoBackupError, InterruptedRunError
 from bao_backup.core.model import Value
 from bao_backup.core.result import failed
 from bao_backup.entry.checking import plan_check
-from bao_backup.entry.executor import hold_own_claim, leave_result
+from bao_backup.entry.executor import hold_own_claim
 from bao_backup.entry.output import output_option, print_json, print_table, say
 from bao_backup.entry.progress import reporter_for
+from bao_backup.entry.result_file import leave_result
 from bao_backup.entry.source import Source, place_options
 from bao_backup.entry.wiring import stopped_by_signals
 
