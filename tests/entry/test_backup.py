@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,9 @@ from tests.entry.conftest import Command
 from tests.entry.world import World, both
 
 from bao_backup.adapters.development import DevelopmentServer
+from bao_backup.adapters.local.clusters import Clusters
+from bao_backup.adapters.local.database import DATABASE, Database
+from bao_backup.adapters.local.restore_lock import Overwritten, RestoreLocks
 from bao_backup.core.errors import InternalError
 from bao_backup.core.naming import parse_key
 from bao_backup.core.result import decode_result
@@ -27,6 +33,46 @@ def test_a_good_run(command: Command, world: World, server: DevelopmentServer) -
     assert "sha256" in what
     assert world.files() == both(key)
     assert f"the leader is {server.address}" in answer.err
+
+
+@pytest.fixture
+def state(world: World) -> Path:
+    """The folder of a manager that knows the cluster."""
+    folder = world.folder / "manager"
+    folder.mkdir()
+    with closing(Database(folder / DATABASE)) as database:
+        Clusters(database).put_document("default/prod", "default", "prod", json.dumps(world.document()))
+    return folder
+
+
+@pytest.mark.usefixtures("server")
+def test_while_somebody_restores_no_backup_begins(
+    command: Command, world: World, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be one of half a restore; found by name, in the folder that is named or the usual one."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(state))
+    overwritten = Overwritten("default", "prod", (), by_name=True)
+    with RestoreLocks(state, overwritten).hold(datetime.now(UTC)):
+        for more in ([], ["--state", str(state)]):
+            answer = command("backup", *more)
+            assert answer.code == 1
+            assert f"the process {os.getpid()} restores into it" in answer.complaint
+        assert world.files() == set()
+        assert command("backup", "--state", str(world.folder)).code == 0, "another manager's"
+    assert command("backup", "--state", str(state)).code == 0
+
+
+@pytest.mark.usefixtures("server")
+def test_a_memory_that_cannot_be_read_hinders_no_backup(
+    command: Command, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the folder was named: the usual one may be nothing to this person."""
+    (state / DATABASE).write_bytes(b"no database" * 100)
+    monkeypatch.setenv("STATE_DIRECTORY", str(state))
+    answer = command("backup")
+    assert answer.code == 0
+    assert "warning: whether somebody restores into it was not seen" in answer.err
+    assert command("backup", "--state", str(state)).code == 1
 
 
 @pytest.mark.usefixtures("server")

@@ -79,6 +79,22 @@ class RestoreLocks:
             self._check(row)
         return len(rows)
 
+    def under_way(self) -> str:
+        """Who restores into one of them now: "the process 12"; empty where nobody does. Takes nothing.
+
+        Raises ConfigurationError where the manager's memory cannot be read.
+        """
+        if not self._is_there():
+            return ""
+        with closing(Database(self._state / DATABASE)) as database:
+            rows = self._rows(Clusters(database))
+        claims = (restore_claim(self._state, row.uid) for row in rows)
+        claim = next((claim for claim in claims if claim.is_claimed()), None)
+        if claim is None:
+            return ""
+        pid = claim.claimed_by()
+        return f"the process {pid}" if pid else "another process"
+
     @contextmanager
     def hold(self, now: datetime) -> Iterator[None]:
         """Hold them while inside; `now` is when. Raises ConfigurationError, which says who hinders it.
