@@ -170,7 +170,7 @@ def _without_document(source: Source, choice: Choice) -> RestoreSettings:
         missing = ["--config FILE, or --target URL", *missing]
     if missing:
         why = f"without a document it needs {' and '.join(missing)}"
-        raise ConfigurationError(DOING, why, hint="give them, or --config FILE")
+        raise ConfigurationError(DOING, why, hint="give what it needs, or --config FILE")
     place, namespace, name = _place_without_document(source, choice)
     if place is None and choice.safety:
         hint = "give --target URL for it, or --no-safety-backup"
