@@ -18,11 +18,11 @@ from bao_backup.core.documents import Part, checked
 from bao_backup.core.duration import parse_go_duration
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.fields import check_age, check_object_name, check_schedule
-from bao_backup.core.login import Auth, faults_of_logins
+from bao_backup.core.login import Auth, JwtAuthRole, TokenSecretRef, faults_of_logins
 from bao_backup.core.model import VerifyLevel
 from bao_backup.core.retention import ClassPolicy, RetentionPolicy
 from bao_backup.core.schedule import Schedule, check_time_zone
-from bao_backup.core.target import SecretName, Target
+from bao_backup.core.target import Target
 
 _LARGEST_INT32 = 2**31 - 1
 _YEAR = 366 * 24 * 3600
@@ -145,12 +145,8 @@ class Backup(Part, frozen=True, kw_only=True):
     retention: Annotated[Retention | None, Meta(description="How long backups are kept.")] = None
     retention_policy: Annotated[Retention | None, Meta(description="Another name of retention.")] = None
     auth: Annotated[Auth | None, Meta(description="How to log in.")] = None
-    jwt_auth_role: Annotated[
-        str, Meta(max_length=512, description="Short for auth with method jwt and this role.")
-    ] = ""
-    token_secret_ref: Annotated[
-        SecretName | None, Meta(description="Short for auth with method token and this Secret (key token).")
-    ] = None
+    jwt_auth_role: JwtAuthRole = ""
+    token_secret_ref: TokenSecretRef = None
     job_template: Annotated[JobTemplate | None, Meta(description="For the runs' Jobs.")] = None
     check_on_create: Annotated[
         bool,

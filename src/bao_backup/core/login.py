@@ -64,6 +64,15 @@ class Auth(Part, frozen=True, kw_only=True):
             yield "", f"expected either secretRef or file, for method {self.method}"
 
 
+#: The short forms of `auth`, which documents of backups and of restores have beside it.
+JwtAuthRole = Annotated[
+    str, Meta(max_length=512, description="Short for auth with method jwt and this role.")
+]
+TokenSecretRef = Annotated[
+    SecretName | None, Meta(description="Short for auth with method token and this Secret (key token).")
+]
+
+
 def faults_of_logins(auth: Auth | None, jwt_auth_role: str, token_secret: str) -> Iterable[tuple[str, str]]:
     """Two logins at once are wrong: `auth`, and its short forms `jwtAuthRole` and `tokenSecretRef`."""
     logins = {"auth": auth, "jwtAuthRole": jwt_auth_role, "tokenSecretRef": token_secret}

@@ -21,12 +21,12 @@ from bao_backup.core.backup_spec import JobTemplate
 from bao_backup.core.documents import STORED_DEFAULT, Part, checked, read_document
 from bao_backup.core.errors import ConfigurationError
 from bao_backup.core.fields import check_object_name
-from bao_backup.core.login import Auth, faults_of_logins
+from bao_backup.core.login import Auth, JwtAuthRole, TokenSecretRef, faults_of_logins
 from bao_backup.core.model import Moment, Value
 from bao_backup.core.spec import API_VERSION, Metadata
 from bao_backup.core.status import Condition
 from bao_backup.core.storage import check_key
-from bao_backup.core.target import SecretName, Target
+from bao_backup.core.target import Target
 
 RESTORE_KIND = "OpenBaoRestore"
 _LARGEST_OBJECT = 5 * 1024**4
@@ -82,12 +82,8 @@ class RestoreSpec(Part, frozen=True, kw_only=True):
         str, Meta(min_length=1), checked(check_object_name, "Name of the OpenBaoCluster that is overwritten.")
     ]
     source: Annotated[RestoreSource, Meta(description="The backup.")]
-    jwt_auth_role: Annotated[
-        str, Meta(max_length=512, description="Short for auth with method jwt and this role.")
-    ] = ""
-    token_secret_ref: Annotated[
-        SecretName | None, Meta(description="Short for auth with method token and this Secret (key token).")
-    ] = None
+    jwt_auth_role: JwtAuthRole = ""
+    token_secret_ref: TokenSecretRef = None
     auth: Annotated[Auth | None, Meta(description="How to log in.")] = None
     image: Annotated[
         str, Meta(max_length=1024, description="Image of the run; empty: the manager's own.")
