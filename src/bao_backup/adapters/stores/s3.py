@@ -26,7 +26,7 @@ from bao_backup.adapters.stores.s3_identity import Identity, Issued, Keys, choos
 from bao_backup.adapters.stores.s3_locks import Locks
 from bao_backup.adapters.stores.s3_login import Login
 from bao_backup.adapters.stores.s3_requests import Bucket, Requests
-from bao_backup.adapters.stores.uploads import Uploads
+from bao_backup.adapters.stores.s3_uploads import Uploads
 from bao_backup.core.errors import ConfigurationError, StorageError
 from bao_backup.core.storage import StoreSettings
 from bao_backup.core.store_facts import StoreFacts
