@@ -1,7 +1,7 @@
 """A cluster in memory behind the Bao port: several nodes, elections, restores, and faults given as data.
 
 It works as the port says. It serves tests and trials of the flows, where every call and every chunk
-may fail.
+may fail. Never in here: a socket, a file, or an answer that was only recorded.
 """
 
 from bao_backup.adapters.memory_bao.bao import MemoryBao
