@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +10,17 @@ import click
 from click.core import ParameterSource
 
 from bao_backup.core.errors import ConfigurationError
-from bao_backup.core.restore_outcome import Proposal
-from bao_backup.core.restore_settings import VARIABLE, RestoreSettings, from_environment
-from bao_backup.entry.asking import ask, is_terminal
+from bao_backup.core.restore_settings import VARIABLE
 from bao_backup.entry.command_line import check_empty, on_command_line
+from bao_backup.entry.commands.restore_order import JobOrder, Order
 from bao_backup.entry.output import output_option, print_json, say, silence, tell, write_out
-from bao_backup.entry.progress import ScopedReporter, reporter_for
+from bao_backup.entry.progress import reporter_for
 from bao_backup.entry.reach import Reach, load, reach_options
 from bao_backup.entry.restoring import RestoreEnded, run_restore
 from bao_backup.entry.source import Source, place_options
 from bao_backup.entry.state_folder import DEFAULT_IN_WORDS, default_state
-from bao_backup.flows.stop import Stop
 
-if TYPE_CHECKING:  # a Job has neither documents nor a manager's memory beside it
-    from bao_backup.adapters.local.restore_lock import RestoreLocks
+if TYPE_CHECKING:  # a Job has no options
     from bao_backup.entry.restore_settings import Choice
 
 EPILOG = """\b
@@ -149,7 +142,7 @@ def restore_command(verbose: object, /, *, source: Source, reach: Reach | None, 
         there = load("bao_backup.entry.commands.restore_on_kubernetes")
         code: int = there.restore(reach, source, _choice(given), yes=given["yes"], output=output)
         return code
-    order = _Job() if _is_job() else _by_person(source, given)
+    order = JobOrder() if _is_job() else _by_person(source, given)
     with reporter_for() as reporter:
         ended = run_restore(
             order.load,
@@ -169,7 +162,7 @@ def restore_command(verbose: object, /, *, source: Source, reach: Reach | None, 
     return ended.result.exit_code
 
 
-def _answer(ended: RestoreEnded, order: _Order, output: str) -> None:
+def _answer(ended: RestoreEnded, order: Order, output: str) -> None:
     """Print how it ended. That nobody reads it changes nothing of how it ended."""
     lines = order.ending(ended)
     try:
@@ -182,52 +175,6 @@ def _answer(ended: RestoreEnded, order: _Order, output: str) -> None:
         silence()
     for line in lines:
         say(line)
-
-
-# --- a Job -------------------------------------------------------------------------------------
-
-
-class _Order:
-    """Whoever started the restore: what is restored, and who is asked."""
-
-    #: The warnings that a person was shown and asked about: they are not told again.
-    seen: tuple[str, ...] = ()
-
-    def load(self) -> RestoreSettings:
-        """The settings."""
-        raise NotImplementedError
-
-    def agree(self, proposal: Proposal, stop: Stop, reporter: ScopedReporter) -> None:
-        """Show what would be done; raises where it must not be."""
-        raise NotImplementedError
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Keep others away while inside."""
-        raise NotImplementedError
-
-    def ending(self, ended: RestoreEnded) -> list[str]:
-        """What is said at the end, besides errors and warnings."""
-        raise NotImplementedError
-
-
-class _Job(_Order):
-    """By the environment: somebody wrote a document, and the manager holds the lock."""
-
-    def load(self) -> RestoreSettings:
-        return from_environment(os.environ)
-
-    def agree(self, proposal: Proposal, stop: Stop, reporter: ScopedReporter) -> None:
-        stop.check()
-        for line in proposal.lines():
-            reporter.say(line)
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        yield
-
-    def ending(self, ended: RestoreEnded) -> list[str]:
-        return [ended.result.message] if ended.error is None else []
 
 
 def _is_job() -> bool:
@@ -244,114 +191,12 @@ def _is_job() -> bool:
     return True
 
 
-# --- a person ----------------------------------------------------------------------------------
+def _by_person(source: Source, given: dict[str, Any]) -> Order:
+    """The order of a person; a Job has neither documents nor a manager's memory, and does not load this."""
+    from bao_backup.entry.commands.restore_by_person import PersonOrder
 
-
-@dataclass
-class _Person(_Order):
-    """By options: a person is asked, unless there was a yes beforehand."""
-
-    source: Source
-    choice: Choice
-    yes: bool
-    state: Path
-    #: Whether that folder was named, and is not only the usual one.
-    state_given: bool
-    settings: RestoreSettings | None = None
-    proposal: Proposal | None = field(default=None, repr=False)
-    seen: tuple[str, ...] = ()
-    locks: RestoreLocks | None = field(default=None, repr=False)
-
-    def load(self) -> RestoreSettings:
-        from bao_backup.entry.restore_settings import check_choice, settings_of
-
-        check_choice(self.choice)
-        if not self.yes and not is_terminal():
-            hint = "run it on a terminal, or say yes beforehand with --yes"
-            raise ConfigurationError(_DOING, "there is no terminal to ask on", hint=hint)
-        self.settings = settings_of(self.source, self.choice)
-        _check_files(self.choice)
-        self._look_for_a_manager(self.settings)
-        return self.settings
-
-    def _look_for_a_manager(self, settings: RestoreSettings) -> None:
-        """Refuse before anything is read where it would collide with what a manager does now."""
-        from bao_backup.adapters.local.restore_lock import Overwritten, RestoreLocks
-
-        overwritten = Overwritten(
-            settings.namespace,
-            settings.name,
-            settings.bao.addresses,
-            by_name=bool(settings.uid) and not self.choice.to,
-        )
-        if self.state_given:
-            from bao_backup.entry.commands.manager import open_state
-
-            open_state(self.state).close()
-        self.locks = RestoreLocks(self.state, overwritten)
-        if not self.locks.check() and self.state_given:
-            say(f"the manager with {self.state} knows no such cluster: nothing has to be locked there")
-
-    def agree(self, proposal: Proposal, stop: Stop, reporter: ScopedReporter) -> None:
-        from bao_backup.entry.restore_words import proposal_in_words
-
-        stop.check()
-        self.proposal = proposal
-        for line in proposal_in_words(proposal, datetime.now(UTC)):
-            reporter.say(line)
-        if self.yes:
-            return
-        named = f"{proposal.namespace}/{proposal.name}"
-        self.seen = proposal.warnings
-        with reporter.aside(), stop.standing_still():
-            agreed = ask(
-                f"Type the cluster's name, {named}, to go on (anything else ends it):",
-                {named, proposal.name, "yes"},
-                stop,
-            )
-        if not agreed:
-            raise ConfigurationError(f"restore {named}", "nobody said yes", hint="nothing was changed")
-
-    @contextmanager
-    def hold(self) -> Iterator[None]:
-        if self.locks is None:
-            yield
-            return
-        with self.locks.hold(datetime.now(UTC)):
-            yield
-
-    def ending(self, ended: RestoreEnded) -> list[str]:
-        from bao_backup.entry.restore_words import done_in_words, may_be_new_in_words, way_back
-
-        safety_key, error = ended.result.safety_key, ended.error
-        if self.settings is None:
-            return []
-        back: list[str] = []
-        if safety_key:
-            state = str(self.state) if self.state_given else ""
-            back = way_back(self.source, self.choice, self.settings, safety_key, state)
-        if ended.restored is not None:
-            leader = ended.restored.leader.address
-            return done_in_words(ended.result, leader, ended.restored.next_steps, back)
-        if error is not None and ended.may_be_new:
-            before = self.proposal.leader.cluster_name if self.proposal is not None else ""
-            return may_be_new_in_words(error, before, safety_key, back)
-        if not safety_key:
-            return []
-        return [f"nothing was restored; what is there was backed up before, as {safety_key}"]
-
-
-def _by_person(source: Source, given: dict[str, Any]) -> _Person:
     by_default = click.get_current_context().get_parameter_source("state") is ParameterSource.DEFAULT
-    return _Person(source, _choice(given), given["yes"], given["state"], not by_default)
-
-
-def _check_files(choice: Choice) -> None:
-    """ConfigurationError for a file that is not there, before a backup of hours is read and proven."""
-    for option, path in (("--token-file", choice.token_file), ("--ca-file", choice.ca_file)):
-        if path is not None and not os.access(path, os.R_OK):
-            why = f"{option} {path} is not there, or may not be read"
-            raise ConfigurationError(_DOING, why, hint="name a file that may be read")
+    return PersonOrder(source, _choice(given), given["yes"], given["state"], not by_default)
 
 
 def _choice(given: dict[str, Any]) -> Choice:

@@ -27,12 +27,11 @@ from bao_backup.entry.command_line import on_command_line
 from bao_backup.entry.commands.on_kubernetes import exit_code_of, with_api
 from bao_backup.entry.output import print_json, say, write_out
 from bao_backup.entry.reach import Reach
-from bao_backup.entry.restore_settings import Choice, check_choice, deadline_of
+from bao_backup.entry.restore_settings import DOING, Choice, check_choice, deadline_of
 from bao_backup.entry.source import Source
 from bao_backup.entry.wiring import stopped_by_signals
 from bao_backup.flows.stop import Stop
 
-_DOING = "restore a backup"
 #: How often the restore is looked at, in seconds.
 WAIT_STEP = 1.0
 #: After so long without a phase, somebody should look whether a manager runs.
@@ -66,13 +65,13 @@ def restore(reach: Reach, source: Source, choice: Choice, *, yes: bool, output: 
     if foreign:
         why = f"{' and '.join(foreign)} cannot be given with --kubernetes"
         hint = "its Job has servers, login and target from the cluster's document"
-        raise ConfigurationError(_DOING, why, hint=hint)
+        raise ConfigurationError(DOING, why, hint=hint)
     check_choice(choice)
     if not source.cluster:
-        raise ConfigurationError(_DOING, "no cluster is named", hint="give --cluster NAMESPACE/NAME")
+        raise ConfigurationError(DOING, "no cluster is named", hint="give --cluster NAMESPACE/NAME")
     if not yes and not is_terminal():
         hint = "run it on a terminal, or say yes beforehand with --yes"
-        raise ConfigurationError(_DOING, "there is no terminal to ask on", hint=hint)
+        raise ConfigurationError(DOING, "there is no terminal to ask on", hint=hint)
     now = datetime.now(UTC)
     found = _find(reach, source.cluster)
     document = document_of(found.document, choice, now)
