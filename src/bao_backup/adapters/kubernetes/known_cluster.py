@@ -64,8 +64,7 @@ class KnownCluster(NamedTuple):
 
     def raw_status(self) -> dict[str, Any]:
         """`status` as it is; empty where nobody wrote it."""
-        status = msgspec.json.decode(self.status)
-        return status if isinstance(status, dict) else {}
+        return decode_object(self.status)
 
     def read_document(self) -> tuple[OpenBaoCluster | None, tuple[Problem, ...]]:
         """The document, or what is wrong with it, or with it on Kubernetes."""
@@ -126,6 +125,12 @@ def _document(namespace: str, name: str, uid: str, generation: int, spec: bytes)
         "metadata": {"name": name, "namespace": namespace, "uid": uid, "generation": generation},
         "spec": msgspec.json.decode(spec),
     }
+
+
+def decode_object(encoded: bytes) -> dict[str, Any]:
+    """A part of an object as it is; empty where nobody wrote it, or where it is none."""
+    part = msgspec.json.decode(encoded)
+    return part if isinstance(part, dict) else {}
 
 
 def is_newer(version: str, known: str) -> bool:

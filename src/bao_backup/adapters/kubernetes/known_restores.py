@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from bao_backup.adapters.kubernetes.known_cluster import is_newer
+from bao_backup.adapters.kubernetes.known_cluster import decode_object, is_newer
 from bao_backup.adapters.kubernetes.object_facts import LONG_AGO
 from bao_backup.core.errors import DocumentError, Problem
 from bao_backup.core.observed import UnfinishedRestore
@@ -62,14 +62,12 @@ class KnownRestore(NamedTuple):
     @property
     def cluster(self) -> str:
         """Name of the cluster that the document names, over or not; empty where it names none."""
-        spec = msgspec.json.decode(self.spec)
-        cluster = spec.get("cluster") if isinstance(spec, dict) else None
+        cluster = decode_object(self.spec).get("cluster")
         return cluster if isinstance(cluster, str) else ""
 
     def raw_status(self) -> dict[str, Any]:
         """`status` as it is; empty where nobody wrote it."""
-        status = msgspec.json.decode(self.status)
-        return status if isinstance(status, dict) else {}
+        return decode_object(self.status)
 
     def read_status(self) -> RestoreStatus:
         """`status`, whatever of it can be read."""
