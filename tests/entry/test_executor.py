@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -133,7 +134,12 @@ def test_a_signal_between_the_settings_and_the_run_is_not_lost(
 
 def test_a_signal_in_mid_stream_has_a_result(run: Run) -> None:
     """And nothing is visible."""
-    run.site.reporter.at_bytes = (2000, lambda: os.kill(os.getpid(), signal.SIGTERM))
+
+    def end() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.5)  # this is the upload's thread: the main one is to hear the signal meanwhile
+
+    run.site.reporter.at_bytes = (2000, end)
     run.end()
     assert (run.written.exit_code, run.written.reason, run.written.tries) == (7, "Interrupted", 1)
     assert KEY not in run.site.visible()
