@@ -237,7 +237,7 @@ def test_a_sweep_between_name_and_lock(store: Store, folder: Path) -> None:
 FULL_DISK = """
 import sys
 from bao_backup.adapters.stores import open_store
-from bao_backup.core.storage_errors import StorageDeniedError, StorageFullError
+from bao_backup.core.storage_errors import StorageFullError
 from bao_backup.core.storage import StoreSettings
 store = open_store(StoreSettings(provider="file", path=sys.argv[1]), {})
 closed = []
