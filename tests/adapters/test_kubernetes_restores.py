@@ -346,11 +346,14 @@ def test_a_release_says_that_it_was_one(stage: OnApiInMemory) -> None:
     job = stage.server.find(JOBS, stage.namespace, RUN)
     assert job is not None
     assert job["spec"]["suspend"] is False
+    run = look(stage)[0].run
+    assert run is not None
+    assert not run.suspended
     stage.server.put(JOBS, job | {"spec": {**job["spec"], "suspend": True}})
     stage._see()
     run = look(stage)[0].run
     assert run is not None
-    assert (run.held, run.state) == (False, RunState.UNFINISHED)
+    assert (run.held, run.suspended, run.state) == (False, True, RunState.UNFINISHED)
     before = len(stage.server.requests)
     stage.do(stage.runtime.release(stage.uid, ReleaseRun(name=RUN, uid=run.uid)))
     stage.do(stage.runtime.discard(stage.uid, DiscardRun(name=RUN)))

@@ -369,6 +369,21 @@ def test_a_run_of_an_earlier_version_is_followed() -> None:
     assert (decision.status.phase, decision.actions) == (RestorePhase.RUNNING, ())
 
 
+def test_a_run_that_somebody_suspends_is_told() -> None:
+    """It would keep the lock for ever, and nobody would know why: what to do is in the status meanwhile."""
+    world = RestoreWorld()
+    world.ask()
+    world.settle()
+    seen = world.seen()
+    assert seen.run is not None
+    decision = step_restore(replace(seen, run=replace(seen.run, suspended=True)), world.time)
+    assert (decision.status.phase, decision.actions) == (RestorePhase.RUNNING, ())
+    assert decision.status.message.startswith("the Job restore-back was suspended")
+    assert "delete it" in decision.status.message
+    again = step_restore(replace(seen, status=decision.status), world.time)
+    assert again.status.message == "the run restore-back is under way"
+
+
 # --- what is told ---------------------------------------------------------------------------------
 
 

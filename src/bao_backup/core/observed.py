@@ -31,6 +31,8 @@ class Run(Value, frozen=True, kw_only=True):
     uid: str = ""
     #: It was made, and waits to be released: nothing of it has begun. Only restores' runs are held.
     held: bool = False
+    #: A restore's that was released, and that somebody suspended since: it does not end by itself.
+    suspended: bool = False
 
 
 class Health(Value, frozen=True, kw_only=True):

@@ -41,6 +41,10 @@ _CHANGED_WORDS = (
     "the document was changed after it was accepted, and nothing was done: a restore is made once, as it was"
     " asked for; make a new document"
 )
+_SUSPENDED_WORDS = (
+    ", not by this manager, and keeps the cluster's lock: delete it, after which nobody knows what the server"
+    " took; resumed, it would begin anew, and may send the snapshot twice"
+)
 
 
 def step_restore(observed: ObservedRestore, now: datetime) -> RestoreDecision:
@@ -184,6 +188,8 @@ def _follow(observed: ObservedRestore, run: Run, now: datetime) -> RestoreDecisi
         actions, wake = (ReleaseRun(name=run.name, uid=run.uid),), now + SEE_THAT_IT_HAPPENED
     elif run.held:
         wake, words = now + LOOK_AGAIN, f"the run {run.name} waits for the cluster's operation lock"
+    elif run.suspended:
+        words = f"the Job {run.name} was suspended{_SUSPENDED_WORDS}"
     status = replace(
         observed.status,
         phase=RestorePhase.RUNNING,

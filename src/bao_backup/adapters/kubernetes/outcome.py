@@ -55,7 +55,11 @@ def is_held(job: JsonObject) -> bool:
     metadata = job["metadata"]
     restores = (metadata.get("labels") or {}).get(names.COMPONENT) == names.RESTORE_COMPONENT
     released = names.RELEASED in (metadata.get("annotations") or {})
-    return is_ours(job) and restores and not released and bool((job.get("spec") or {}).get("suspend"))
+    return is_ours(job) and restores and not released and _is_suspended(job)
+
+
+def _is_suspended(job: JsonObject) -> bool:
+    return bool((job.get("spec") or {}).get("suspend"))
 
 
 def needs_pods(job: JsonObject, now: datetime) -> bool:
@@ -106,7 +110,9 @@ def run_of(job: JsonObject, pods: Iterable[JsonObject], events: Iterable[JsonObj
     ours = is_ours(job)
     name, uid = read.metadata.name, read.metadata.uid
     if read.finished is None and not _is_hung(read, owned, now):
-        return Run(name=name, state=RunState.UNFINISHED, ours=ours, uid=uid, held=is_held(job))
+        held = is_held(job)
+        suspended = ours and _restores(read) and not held and _is_suspended(job)
+        return Run(name=name, state=RunState.UNFINISHED, ours=ours, uid=uid, held=held, suspended=suspended)
     result = None
     if ours:
         events = tuple(events)
