@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from tests.harness.s3 import Keys
 
 from bao_backup.adapters.stores import open_store
 from bao_backup.adapters.stores.fresh import LIFE, Fresh
+from bao_backup.adapters.stores.s3_identity import Identity, choose_identity
 from bao_backup.adapters.system import read_secret_folder
 from bao_backup.core.errors import ConfigurationError, StorageError
 from bao_backup.core.storage import StoreSettings
@@ -41,7 +43,7 @@ def pair(name: str) -> dict[str, str]:
 
 def test_without_a_way_to_read_them_again_they_stay() -> None:
     """As those of an environment, which nobody can change from without."""
-    fresh = Fresh(("key", "secret"), chosen, None)
+    fresh = Fresh(("key", "secret"), chosen, None, pair("a"))
     assert fresh() == ("key", "secret")
     assert fresh.until() is None
 
@@ -49,7 +51,7 @@ def test_without_a_way_to_read_them_again_they_stay() -> None:
 def test_they_are_those_that_are_there_now() -> None:
     """Each time; and they count for a short while."""
     there = pair("a")
-    fresh = Fresh(chosen(there), chosen, lambda: dict(there))
+    fresh = Fresh(chosen(there), chosen, lambda: dict(there), there)
     assert fresh() == ("key-a", "secret-a")
     there |= pair("b")
     assert fresh() == ("key-b", "secret-b")
@@ -71,13 +73,36 @@ def test_what_cannot_be_used_changes_nothing() -> None:
         lambda: next(between),
     ]
     for again in agains:
-        assert Fresh(chosen(pair("a")), chosen, again)() == ("key-a", "secret-a")
+        assert Fresh(chosen(pair("a")), chosen, again, pair("a"))() == ("key-a", "secret-a")
 
 
 def test_another_kind_is_none_of_them() -> None:
     """Who came by keys does not go on as somebody else."""
-    fresh: Fresh[object] = Fresh(("key", "secret"), lambda _given: "a role", dict)
+    fresh: Fresh[object] = Fresh(("key", "secret"), lambda _given: "a role", dict, {})
     assert fresh() == ("key", "secret")
+
+
+def test_keys_that_are_gone_are_not_replaced_by_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever writes them anew may remove the old files first; a region and a CA are nobody's keys."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key-of-another")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-another")
+    settings = StoreSettings(provider="s3", bucket="bucket")
+
+    def choose(given: Mapping[str, str]) -> Identity:
+        return choose_identity(settings, given, "us-east-1", os.environ, "open s3://bucket")
+
+    lefts: list[dict[str, str]] = [{}, {"region": "eu-central-1", "caCert": "a CA"}, {"accessKeyId": ""}]
+    for left in lefts:
+        assert Fresh(choose(pair("a")), choose, left.copy, pair("a"))() == choose(pair("a"))
+
+
+def test_who_never_was_among_them_may_be_replaced_elsewhere() -> None:
+    """As in the file of an environment's variable, beside a Secret that holds a CA alone."""
+    elsewhere = ["one"]
+    only_a_ca = {"caCert": "a CA"}
+    fresh = Fresh("one", lambda _given: elsewhere[0], only_a_ca.copy, only_a_ca)
+    elsewhere[0] = "another"
+    assert fresh() == "another"
 
 
 # --- in the middle of an upload ------------------------------------------------------------------

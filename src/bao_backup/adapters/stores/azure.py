@@ -101,7 +101,10 @@ def open_azure(
     )
     translator = Translator(location)
     fresh = Fresh(
-        account.identity, lambda given: choose_account(settings, given, os.environ, doing).identity, again
+        account.identity,
+        lambda given: choose_account(settings, given, os.environ, doing).identity,
+        again,
+        credentials,
     )
     login = Login(_fetching(fresh, location, authorities, translator, settings.proxy), translator)
     with translator.doing("open"):

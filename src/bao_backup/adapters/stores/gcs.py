@@ -100,7 +100,7 @@ def open_gcs(
     def choose(given: Mapping[str, str]) -> Identity:
         return choose_identity(given, os.environ, f"open {location}")
 
-    fresh = Fresh(choose(credentials), choose, again)
+    fresh = Fresh(choose(credentials), choose, again, credentials)
     authorities = checked_authorities(
         credentials.get("caCert", ""), "read caCert beside the storage credentials"
     )

@@ -59,7 +59,7 @@ def open_s3(
     def choose(given: Mapping[str, str]) -> Identity:
         return choose_identity(settings, given, region, os.environ, f"open {location}")
 
-    fresh = Fresh(choose(credentials), choose, again)
+    fresh = Fresh(choose(credentials), choose, again, credentials)
     authorities = _authorities(credentials, os.environ)
     translator = Translator(location)
     keys = Login(_fetching(fresh, settings, authorities, translator), translator)
