@@ -1,7 +1,8 @@
 """When the manager checks a configuration, and what becomes of it: the condition `ConfigurationProven`.
 
 A check is started once for each new `spec.backup` and `spec.connection`, where `checkOnCreate` is set. It
-keeps no backup from starting, and holds no lock.
+keeps no backup of its cluster from starting, and holds no lock. Where runs are processes of the manager's
+machine, it takes a place among them.
 """
 
 from __future__ import annotations
