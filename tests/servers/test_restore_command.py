@@ -238,6 +238,33 @@ def test_the_leader_is_lost_when_it_has_it(desk: Desk) -> None:
 # --- the executor is ended -----------------------------------------------------------------------
 
 
+#: Each step that comes before the submission.
+BEFORE = [
+    "before:head:1",
+    "before:find_leader:1",
+    "after:login:1",
+    "after:capabilities:1",
+    "before:snapshot:1",
+    "after:put-chunk:5",
+    "after:put:1",
+    "before:restore:1",
+    "before:restore-chunk:1",
+]
+
+
+def test_killed_at_each_step_before_it_is_sent(desk: Desk) -> None:
+    """The three servers have what they had, and the next restore is as good as the first would have been."""
+    for where in BEFORE:
+        with desk.befallen(where, "KILL") as restore:
+            code = restore.wait(120)
+        assert code == -signal.SIGKILL, f"{where}: {restore.said}"
+        assert restore.result is None
+        assert desk.data == "new", where
+    with desk.befallen("never", "KILL") as restore:
+        assert restore.wait(120) == 0, restore.said
+    assert desk.settled() == "old"
+
+
 @pytest.mark.parametrize("what", ["KILL", "TERM"])
 def test_ended_while_it_is_sent(desk: Desk, what: str) -> None:
     """The server has what it had; who was told to end says so."""
