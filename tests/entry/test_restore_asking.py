@@ -177,11 +177,11 @@ def test_what_was_typed_before_the_question_is_no_answer(site: RestoreWorld, ter
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_asking(site: RestoreWorld, terminal: Terminal, number: signal.Signals) -> None:
-    """Exit 7."""
+    """Exit 7; nothing was changed, and it says so."""
     terminal.until(QUESTION)
     os.kill(terminal.process.pid, number)
     assert terminal.end() == 7
-    assert f"ended by {number.name}" in terminal.shown
+    assert f"restore default/prod: ended by {number.name}; nothing was changed" in terminal.shown
     assert (site.data, site.safety_keys()) == ({"x": NEW, "y": NEW}, [])
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bao_backup.adapters.local.restore_lock import Overwritten, RestoreLocks
-from bao_backup.core.errors import ConfigurationError
+from bao_backup.core.errors import ConfigurationError, InterruptedRunError
 from bao_backup.core.restore_outcome import Proposal
 from bao_backup.core.restore_settings import RestoreSettings
 from bao_backup.entry.asking import ask, is_terminal
@@ -74,14 +74,18 @@ class PersonOrder(Order):
             return
         named = f"{proposal.namespace}/{proposal.name}"
         self.seen = proposal.warnings
-        with reporter.aside(), stop.standing_still():
-            agreed = ask(
-                f"Type the cluster's name, {named}, to go on (anything else ends it):",
-                {named, proposal.name, "yes"},
-                stop,
-            )
+        doing, hint = f"restore {named}", "nothing was changed"
+        try:
+            with reporter.aside(), stop.standing_still():
+                agreed = ask(
+                    f"Type the cluster's name, {named}, to go on (anything else ends it):",
+                    {named, proposal.name, "yes"},
+                    stop,
+                )
+        except InterruptedRunError as error:
+            raise InterruptedRunError(doing, error.why, hint=hint) from error
         if not agreed:
-            raise ConfigurationError(f"restore {named}", "nobody said yes", hint="nothing was changed")
+            raise ConfigurationError(doing, "nobody said yes", hint=hint)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
