@@ -171,8 +171,15 @@ def test_seals_that_differ_are_a_warning(snapshot: Seal | None, server: Seal, wo
 )
 def test_where_it_is_from_is_told(receipt: Receipt | None, leader: Leader, own: bool, words: str) -> None:
     """Where that is not this very cluster."""
-    warnings = compare_clusters(receipt, leader, own=own)
+    warnings = compare_clusters(receipt, leader, own=own, force=True)
     assert (words in warnings[0]) if words else (warnings == ())
+
+
+@pytest.mark.parametrize(("force", "told"), [(False, True), (True, False)])
+def test_other_keys_are_likely_where_the_cluster_is_another(force: bool, told: bool) -> None:
+    """The server refuses those, unless it is by force; who reads it before the question can end it there."""
+    (warning,) = compare_clusters(RECEIPT, replace(LEADER, cluster_id="x"), own=True, force=force)
+    assert ("likely to refuse it without force: true (--force)" in warning) == told
 
 
 @pytest.mark.parametrize(

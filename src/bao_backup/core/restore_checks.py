@@ -102,13 +102,15 @@ def compare_seals(snapshot: Seal | None, server: Seal) -> tuple[str, ...]:
     return ()
 
 
-def compare_clusters(receipt: Receipt | None, leader: Leader, *, own: bool) -> tuple[str, ...]:
+def compare_clusters(receipt: Receipt | None, leader: Leader, *, own: bool, force: bool) -> tuple[str, ...]:
     """What a person should know of where the backup is from; `own`: it lies in the cluster's folder."""
     if receipt is None:
         return ("it has no receipt: it is proven by its own checksums alone, its cluster is not known",)
     there = receipt.cluster
     if there.id and leader.cluster_id and there.id != leader.cluster_id:
-        return (f"it is of another cluster ({there.namespace}/{there.name}, id {there.id})",)
+        words = f"it is of another cluster ({there.namespace}/{there.name}, id {there.id})"
+        refused = "a server with other keys is likely to refuse it without force: true (--force)"
+        return (words if force else f"{words}: {refused}",)
     if not own:
         return (f"it is of another folder than the cluster's own ({there.namespace}/{there.name})",)
     return ()

@@ -43,7 +43,7 @@ def propose(
     version = snapshot_version(backup.contents, backup.receipt)
     warnings = [
         *backup.warnings,
-        *compare_clusters(backup.receipt, leader, own=backup.own),
+        *compare_clusters(backup.receipt, leader, own=backup.own, force=force),
         *compare_versions(backup.location, version, leader.version, force=force),
         *compare_seals(backup.contents.inventory.seal, seal),
     ]
