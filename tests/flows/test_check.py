@@ -18,6 +18,7 @@ from bao_backup.core.errors import (
     LeaderLostError,
     LoginError,
     ServerUntrustedError,
+    StorageError,
 )
 from bao_backup.core.model import Stored
 from bao_backup.core.naming import receipt_key
@@ -262,7 +263,14 @@ def test_a_store_that_does_not_open() -> None:
     assert len(report.failed) == 1
 
 
-@pytest.mark.parametrize("error", [DENIED, StorageFullError("create", "no space")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        DENIED,
+        StorageFullError("create", "no space"),
+        StorageError("create", "501 NotImplemented: the store cannot do this"),
+    ],
+)
 def test_a_store_that_takes_nothing(error: Exception) -> None:
     """It is listed and asked nevertheless; what needs the probe is skipped."""
     site = Checked()

@@ -44,6 +44,11 @@ NAMES = ("write", *OF_PROBE, "list", "delete", "storeClock", *FACTS)
 _ANSWERS = (StorageDeniedError, StorageFullError, StorageKeyError)
 
 
+def _is_answer(error: BaoBackupError) -> bool:
+    """Also a plain StorageError: an answer about this one request, as a 400 or 501 to an option of it."""
+    return type(error) is StorageError or isinstance(error, _ANSWERS)
+
+
 class StoreCheck:
     """Tries one store, and removes its probes again, whatever happens."""
 
@@ -70,7 +75,7 @@ class StoreCheck:
 
         try:
             error = self._lines.attempt("write", write)
-            if error is not None and not isinstance(error, _ANSWERS):
+            if error is not None and not (opened and _is_answer(error)):
                 self._lines.skip(NAMES[1:], "needs a store that opens and answers")
                 return
             self._try_all(opened[0], wrote=error is None)
