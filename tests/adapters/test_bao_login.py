@@ -155,8 +155,9 @@ def test_files(method: AuthMethod, name: str, folder: Path) -> None:
             bao.login(leader)
         assert caught.value.__cause__ is None
         (folder / name).write_text(" \n", encoding="utf-8")
-        with pytest.raises(LoginError, match=f"{name}: it is empty"):
+        with pytest.raises(LoginError, match=f"{name}: it is empty") as caught:
             bao.login(leader)
+        assert caught.value.hint == "put it there, readable, or correct spec.backup.auth"
         (folder / name).unlink()
         with pytest.raises(LoginError, match=f"{name}: no such file"):
             bao.login(leader)

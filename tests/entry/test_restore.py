@@ -96,6 +96,24 @@ def test_a_deadline_is_chosen(site: RestoreWorld) -> None:
     assert settings_of(Source(target=f"file://{site.world.target}"), choice).deadline_seconds == 5400
 
 
+@pytest.mark.parametrize("content", ["", "s.one s.two"])
+@pytest.mark.parametrize("document", [True, False])
+def test_a_token_file_without_a_token(site: RestoreWorld, document: bool, content: str) -> None:
+    """The error says to correct the option, which named the file, and not a document."""
+    file = site.token()
+    file.write_text(content)
+    where = ["--to", site.server.address, "--token-file", str(file)]
+    options = ["restore", "--latest", *where, "--yes"]
+    if document:
+        answer = site.command(*options)
+    else:
+        answer = site.command(*options, "--target", f"file://{site.world.target}", config=None)
+    assert answer.code == 2, answer.err
+    assert "or correct --token-file" in answer.err
+    assert "spec.backup.auth" not in answer.err
+    assert site.data == {"x": NEW, "y": NEW}
+
+
 def test_the_way_back_is_a_command_that_works(site: RestoreWorld) -> None:
     """As it is printed, with a yes."""
     answer = site.command("restore", "--latest", "--yes")

@@ -49,6 +49,8 @@ class BaoAuth(Value, frozen=True, kw_only=True):
     jwt_file: str = ""
     #: For approle a folder with `role_id` and `secret_id`, for userpass with `username` and `password`.
     secret_folder: str = ""
+    #: Where a person says all this: an error about one of the files names it.
+    said_in: str = "spec.backup.auth"
 
     @property
     def mount_path(self) -> str:

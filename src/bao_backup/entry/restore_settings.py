@@ -25,6 +25,8 @@ from bao_backup.entry.source import Source, load_document, secrets_beside
 DOING = "restore a backup"
 #: What a cluster is called that neither a document nor a store names.
 UNNAMED = "default/unnamed"
+#: What an error about a token that an option names says to correct.
+_TOKEN_FILE = "--token-file"  # noqa: S105 - the name of an option
 #: As `spec.activeDeadlineSeconds` of an OpenBaoRestore.
 SHORTEST_DEADLINE, LONGEST_DEADLINE = timedelta(seconds=10), timedelta(days=7)
 
@@ -151,7 +153,9 @@ def _changed(document: OpenBaoCluster, choice: Choice) -> OpenBaoCluster:
 def _for_restores(document: OpenBaoCluster, run: RunSettings, choice: Choice) -> BaoSettings:
     """The login of backups, in the cluster's role for restores where it has one."""
     role, auth = document.spec.restore.jwt_auth_role, run.bao.auth
-    if role and auth.method is AuthMethod.JWT and choice.token_file is None:
+    if choice.token_file is not None:
+        return replace(run.bao, auth=replace(auth, said_in=_TOKEN_FILE))
+    if role and auth.method is AuthMethod.JWT:
         return replace(run.bao, auth=replace(auth, role=role))
     return run.bao
 
@@ -191,7 +195,7 @@ def _bao(choice: Choice) -> BaoSettings:
     token = str(choice.token_file.absolute()) if choice.token_file is not None else ""
     return BaoSettings(
         addresses=choice.to,
-        auth=BaoAuth(method=AuthMethod.TOKEN, token_file=token),
+        auth=BaoAuth(method=AuthMethod.TOKEN, token_file=token, said_in=_TOKEN_FILE),
         ca_file=str(choice.ca_file.absolute()) if choice.ca_file is not None else "",
         server_name=choice.server_name,
     )

@@ -35,9 +35,10 @@ def read_token(auth: BaoAuth) -> Token:
 
     Raises LoginError naming the file.
     """
-    value = _read(Path(auth.token_file), "the token")
+    value = _read(auth, Path(auth.token_file), "the token")
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise LoginError(f"read the token from {auth.token_file}", "it is more than one word of plain ASCII")
+        doing, hint = f"read the token from {auth.token_file}", f"put one token there, or {_correct(auth)}"
+        raise LoginError(doing, "it is more than one word of plain ASCII", hint=hint)
     return Token(value, revocable=False)
 
 
@@ -50,13 +51,15 @@ def read_login(auth: BaoAuth) -> LoginCall:
     path = f"/v1/auth/{quote(auth.mount_path)}/login"
     match auth.method:
         case AuthMethod.JWT | AuthMethod.KUBERNETES:
-            return LoginCall(path, {"role": auth.role, "jwt": _read(Path(auth.jwt_file), "the JWT")})
+            return LoginCall(path, {"role": auth.role, "jwt": _read(auth, Path(auth.jwt_file), "the JWT")})
         case AuthMethod.APPROLE:
-            body = {name: _read(folder / name, "the AppRole's " + name) for name in ("role_id", "secret_id")}
+            body = {
+                name: _read(auth, folder / name, "the AppRole's " + name) for name in ("role_id", "secret_id")
+            }
             return LoginCall(path, body)
         case _:
-            user = quote(_read(folder / "username", "the user name"), safe="")
-            return LoginCall(f"{path}/{user}", {"password": _read(folder / "password", "the password")})
+            user = quote(_read(auth, folder / "username", "the user name"), safe="")
+            return LoginCall(f"{path}/{user}", {"password": _read(auth, folder / "password", "the password")})
 
 
 def judge_login(doing: str, reply: Reply, sent: LoginCall) -> Token:
@@ -82,16 +85,19 @@ def not_serving(status: int) -> bool:
     return 300 <= status < 400 or status in (429, 472, 473) or status >= 500
 
 
-def _read(path: Path, what: str) -> str:
-    doing = f"read {what} from {path}"
+def _read(auth: BaoAuth, path: Path, what: str) -> str:
+    doing, hint = f"read {what} from {path}", f"put it there, readable, or {_correct(auth)}"
     try:
         with path.open("rb") as file:
             content = file.read(_CREDENTIAL_LIMIT).decode().strip()
     except UnicodeDecodeError:
-        raise LoginError(doing, "it is not text") from None  # the error would quote the credential
+        raise LoginError(doing, "it is not text", hint=hint) from None  # it would quote the credential
     except OSError as error:
-        why = (error.strerror or "it cannot be read").lower()
-        raise LoginError(doing, why, hint="put it there, readable, or correct spec.backup.auth") from error
+        raise LoginError(doing, (error.strerror or "it cannot be read").lower(), hint=hint) from error
     if not content:
-        raise LoginError(doing, "it is empty")
+        raise LoginError(doing, "it is empty", hint=hint)
     return content
+
+
+def _correct(auth: BaoAuth) -> str:
+    return f"correct {auth.said_in}"
