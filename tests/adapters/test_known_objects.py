@@ -189,6 +189,19 @@ def test_an_unfinished_restore_is_news_twice(phase: str | None, end: str) -> Non
     assert (told.restore(), told.changed) == ("", ["u-1", "u-1"])
 
 
+@pytest.mark.parametrize(("phase", "name"), [(None, ""), ("Validating", ""), ("Running", "back")])
+def test_a_restore_that_is_kept_while_it_is_deleted(phase: str | None, name: str) -> None:
+    """Before it began it blocks nothing any more, which is news; afterwards it does until its end."""
+    told = Told()
+    told.known.take_cluster(cluster(1))
+    told.known.take_restore(restore(2, phase))
+    told.changed.clear()
+    leaving = restore(3, phase)
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-26T02:00:00Z"
+    told.known.take_restore(leaving)
+    assert (told.restore(), told.changed) == (name, [] if name else ["u-1"])
+
+
 def test_restores_of_several_and_of_none() -> None:
     """Each blocks its own cluster; a wrong document, or one of a cluster that is not there, none."""
     told = Told()

@@ -132,6 +132,24 @@ def test_any_other_restore_may_still_write(status: object) -> None:
     assert cluster_under_restore(document) == "prod"
 
 
+@pytest.mark.parametrize(
+    ("status", "cluster"),
+    [
+        (None, ""),
+        ({"phase": "Pending"}, ""),
+        ({"phase": "Validating"}, ""),
+        ({"phase": "Running"}, "prod"),
+        ({"phase": "Unknown"}, "prod"),
+        ({"phase": "Rewinding"}, "prod"),
+        ({"phase": "Completed"}, ""),
+    ],
+)
+def test_what_is_deleted_before_its_run_never_begins(status: object, cluster: str) -> None:
+    """It stands in nobody's way, however long somebody's finalizer keeps it; one that has a run does."""
+    document = restore_document({"status": status, "metadata.deletionTimestamp": "2026-11-26T02:00:00Z"})
+    assert cluster_under_restore(document) == cluster
+
+
 def test_a_wrong_document_may_be_under_way_all_the_same() -> None:
     """Another manager, which knows more than this one, may be carrying it out."""
     document = restore_document({"spec.clusterTemplate": {}, "status": {"phase": "Running"}})

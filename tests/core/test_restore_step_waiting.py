@@ -348,3 +348,18 @@ def test_a_document_that_is_deleted_while_it_waits_is_not_a_changed_one() -> Non
     world.settle()
     leaving = replace(world.seen(), generation=2, leaving=True)
     assert step_restore(leaving, NOON).status.reason == "BeingDeleted"
+
+
+def test_a_document_that_is_deleted_before_its_run_lets_others_go_on() -> None:
+    """However long something keeps it: it is not the next in line, and holds neither run nor lock."""
+    world = RestoreWorld()
+    world.lock(UPGRADE)
+    world.ask()
+    world.settle()
+    world.restores.begin_removal(BACK)
+    assert world.cluster_seen().restore == ""
+    world.time += MINUTE
+    again = world.ask({"metadata.name": "again", "metadata.uid": "default/again"})
+    world.lock(None)
+    world.settle()
+    assert (world.status().reason, world.status(again).phase) == ("BeingDeleted", RestorePhase.RUNNING)

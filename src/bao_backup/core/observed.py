@@ -63,8 +63,9 @@ class Observed(Value, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     status: BackupStatus = BackupStatus()
     lock: OperationLock | None = None
-    #: The restores of this cluster whose end is not in their status; None where there are no documents
-    #: of restores, so that nothing can be said of a restore's lock.
+    #: The restores of this cluster whose end is not in their status, but for those that were deleted
+    #: before they had a run; None where there are no documents of restores, so that nothing can be said
+    #: of a restore's lock.
     restores: tuple[UnfinishedRestore, ...] | None = None
     #: Backups, of any manager, until they are forgotten.
     runs: tuple[Run, ...] = ()

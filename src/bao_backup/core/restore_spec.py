@@ -140,6 +140,7 @@ class RestorePhase(StrEnum):
 
 #: A restore in one of these is over, and never runs again.
 FINAL_PHASES = frozenset({RestorePhase.COMPLETED, RestorePhase.FAILED})
+_BEFORE_ITS_RUN = frozenset({RestorePhase.PENDING, RestorePhase.VALIDATING})
 
 
 class RestoreStatus(Value, frozen=True, kw_only=True):
@@ -211,14 +212,21 @@ def parse_restore(document: Mapping[str, object], *, strict: bool) -> OpenBaoRes
 
 
 def cluster_under_restore(document: Mapping[str, object]) -> str:
-    """The cluster's name in the document of an unfinished restore; empty when it is over.
+    """The cluster's name in the document of an unfinished restore; empty when it is over, or never begins.
 
     It reads documents that are wrong or of a later version, too: another manager may carry them out.
     """
-    spec = document.get("spec")
+    spec, metadata = document.get("spec"), document.get("metadata")
     cluster = spec.get("cluster") if isinstance(spec, Mapping) else None
-    over = read_restore_status(document.get("status")).phase in FINAL_PHASES
+    leaving = isinstance(metadata, Mapping) and bool(metadata.get("deletionTimestamp"))
+    phase = read_restore_status(document.get("status")).phase
+    over = phase in FINAL_PHASES or never_begins(phase, leaving=leaving)
     return cluster if isinstance(cluster, str) and not over else ""
+
+
+def never_begins(phase: RestorePhase, *, leaving: bool) -> bool:
+    """Whether it had no run when its document was deleted, which something may keep a while."""
+    return leaving and phase in _BEFORE_ITS_RUN
 
 
 def read_restore_status(status: object) -> RestoreStatus:

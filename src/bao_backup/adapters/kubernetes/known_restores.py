@@ -36,7 +36,7 @@ class KnownRestore(NamedTuple):
     created: datetime
     #: It is being deleted, and something keeps it a while.
     leaving: bool
-    #: The cluster that it may write to; "" as its name when it is over.
+    #: The cluster that it may write to; "" as its name when it is over, or never begins.
     place: Place
     spec: bytes
     status: bytes

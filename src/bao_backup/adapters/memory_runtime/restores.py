@@ -19,6 +19,7 @@ from bao_backup.core.restore_spec import (
     OpenBaoRestore,
     RestoreStatus,
     cluster_under_restore,
+    never_begins,
     parse_restore,
 )
 from bao_backup.core.restoring import (
@@ -94,7 +95,9 @@ class MemoryRestores:
 
     def begin_removal(self, uid: str) -> None:
         """Somebody deletes the document, and something keeps it a while."""
-        self._restore(uid).leaving = True
+        restore = self._restore(uid)
+        restore.leaving = True
+        restore.version += 1
 
     def end(self, uid: str, result: Result | None) -> None:
         """The restore's run ends, with a result or (None) without one."""
@@ -203,6 +206,7 @@ class MemoryRestores:
             for restore in self._restores.values()
             if (restore.namespace, restore.cluster) == (namespace, cluster)
             and restore.status.phase not in FINAL_PHASES
+            and not never_begins(restore.status.phase, leaving=restore.leaving)
         )
 
     def _run_name(self, uid: str) -> str:
