@@ -292,11 +292,15 @@ def test_a_cluster_that_is_wrong_where_the_restore_needs_it(stage: OnApiInMemory
 
 
 def test_a_start_that_fails_is_tried_again(stage: OnApiInMemory) -> None:
-    """An API server that is out of order says nothing about the restore."""
+    """An API server that is out of order says nothing about the restore; why it waits is told once."""
     failing(stage, "POST", "jobs", 503)
-    with pytest.raises(KubernetesError):
-        stage.do(stage.runtime.start(stage.uid, START))
+    for _ in range(2):
+        with pytest.raises(KubernetesError):
+            stage.do(stage.runtime.start(stage.uid, START))
     assert look(stage)[0].run is None
+    (event,) = stage.told(stage.uid)
+    assert (event.reason, event.warning) == ("RestoreStartFailed", True)
+    assert "as the test wants it" in event.message
 
 
 @pytest.mark.parametrize("component", ["restore", "backup", None])
@@ -377,14 +381,30 @@ def test_a_release_of_a_job_that_was_deleted_and_not_told(stage: OnApiInMemory, 
 
 @pytest.mark.parametrize("code", [403, 409, 422, 503])
 def test_a_release_that_fails_is_tried_again(stage: OnApiInMemory, code: int) -> None:
-    """The Job is held still, and somebody is told."""
+    """The Job is held still, and somebody is told, once; a conflict passes by itself."""
     release = made(stage)
     failing(stage, "PATCH", "jobs", code)
-    with pytest.raises(KubernetesError):
-        stage.do(stage.runtime.release(stage.uid, release))
+    for _ in range(2):
+        with pytest.raises(KubernetesError):
+            stage.do(stage.runtime.release(stage.uid, release))
     run = look(stage)[0].run
     assert run is not None
     assert run.held
+    assert [event.reason for event in stage.told(stage.uid)] == ["RestoreStartFailed"] * (code != 409)
+
+
+def test_a_start_and_a_release_that_fail_are_told_each(stage: OnApiInMemory) -> None:
+    """The one says nothing of why the other does."""
+    works = stage.server.befall
+    failing(stage, "POST", "jobs", 503)
+    with pytest.raises(KubernetesError):
+        stage.do(stage.runtime.start(stage.uid, START))
+    stage.server.befall = works
+    release = made(stage)
+    failing(stage, "PATCH", "jobs", 403)
+    with pytest.raises(KubernetesError):
+        stage.do(stage.runtime.release(stage.uid, release))
+    assert [event.reason for event in stage.told(stage.uid)] == ["RestoreStartFailed"] * 2
 
 
 def test_a_held_job_that_another_released_is_not_removed(stage: OnApiInMemory) -> None:

@@ -76,6 +76,8 @@ class KubernetesRestores:
         self._gone = gone
         #: uid of a restore -> its run, which the API did not let us start
         self._refused: dict[str, Run] = {}
+        #: uids of restores of which people were told that the run cannot be made, or released, just now
+        self._told_late: set[str] = set()
         #: Fields of the status that the installed schema has no room for; and what was to be in them.
         self._lacking: frozenset[str] = frozenset()
         self._meant: dict[str, RestoreStatus] = {}
@@ -172,11 +174,19 @@ class KubernetesRestores:
             await self._runs.begin(of.uid, known.namespace, objects)
         except (DocumentError, KubernetesDeniedError, KubernetesRefusedError) as error:
             self._refuse(uid, run, error)
+        except KubernetesError as error:
+            await self._tell_late(uid, error)
+            raise
+        self._told_late.discard(uid)
 
     async def release(self, uid: str, run: ReleaseRun) -> None:
         job = self._job(self._known.restore(uid))
         if job is not None and job["metadata"]["uid"] == run.uid and is_held(job):
-            await self._runs.release(job)
+            try:
+                await self._runs.release(job)
+            except KubernetesError as error:
+                await self._tell_late(uid, error)
+                raise
 
     async def forget(self, uid: str, run: ForgetRun) -> None:
         self._refused.pop(uid, None)
@@ -215,6 +225,13 @@ class KubernetesRestores:
         self._refused[uid] = Run(name=run.name, state=RunState.FINISHED, result=result)
         self._changed(uid)
 
+    async def _tell_late(self, uid: str, error: KubernetesError) -> None:
+        """Once: the status says no more than that the run is being started, or is under way."""
+        told = uid in self._told_late or self._known.find_restore(uid) is None
+        if not told and not isinstance(error, KubernetesConflictError):
+            self._told_late.add(uid)
+            await self.emit(uid, Emit(reason="RestoreStartFailed", message=error.message, warning=True))
+
     def _read_status(self, known: KnownRestore) -> RestoreStatus:
         """As it is, with what the installed schema has no room for as it was meant."""
         status, meant = known.read_status(), self._meant.get(known.uid)
@@ -235,5 +252,6 @@ class KubernetesRestores:
 
     def _let_go(self, uid: str) -> None:
         self._refused.pop(uid, None)
+        self._told_late.discard(uid)
         self._meant.pop(uid, None)
         self._gone(uid)
