@@ -96,6 +96,8 @@ def test_passes(proxy: TcpProxy, source: Source) -> None:
         assert read(client) == CONTENT
         client.sendall(b"x" * 100_000)
     wait_until("the bytes to arrive", lambda: source.received == 100_000, seconds=5)
+    # It counts what it has passed on, so a moment later than that arrives.
+    wait_until("all to be counted", lambda: proxy.passed[Way.UP] >= 100_000, seconds=5)
     assert proxy.passed == {Way.DOWN: len(CONTENT), Way.UP: 100_000}
     assert proxy.connections == 1
 
