@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from bao_backup.core.restore_outcome import Proposal
 from bao_backup.core.restore_settings import RestoreSettings, from_environment
@@ -13,28 +14,27 @@ from bao_backup.entry.restoring import RestoreEnded
 from bao_backup.flows.stop import Stop
 
 
-class Order:
+class Order(ABC):
     """Whoever started the restore: what is restored, and who is asked."""
 
     #: The warnings that a person was shown and asked about: they are not told again.
     seen: tuple[str, ...] = ()
 
+    @abstractmethod
     def load(self) -> RestoreSettings:
         """The settings."""
-        raise NotImplementedError
 
+    @abstractmethod
     def agree(self, proposal: Proposal, stop: Stop, reporter: ScopedReporter) -> None:
         """Show what would be done; raises where it must not be."""
-        raise NotImplementedError
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
+    @abstractmethod
+    def hold(self) -> AbstractContextManager[None]:
         """Keep others away while inside."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ending(self, ended: RestoreEnded) -> list[str]:
         """What is said at the end, besides errors and warnings."""
-        raise NotImplementedError
 
 
 class JobOrder(Order):
