@@ -39,7 +39,12 @@ class Site:
     """A scripted server, and a client that has a token for it."""
 
     def __init__(
-        self, server: ScriptedServer, folder: Path, stall: float = 10.0, answer: float = 10.0
+        self,
+        server: ScriptedServer,
+        folder: Path,
+        stall: float = 10.0,
+        answer: float = 10.0,
+        long: float = 25.0,
     ) -> None:
         folder.joinpath("token").write_text(TOKEN, encoding="utf-8")
         self.server = server
@@ -47,6 +52,7 @@ class Site:
         self.bao = HttpBao(
             settings_for(server.url, folder=folder, stall_seconds=stall, connect_seconds=2.0),
             answer_seconds=answer,
+            long_seconds=long,
         )
         self.bao.login(self.leader)
 
@@ -162,13 +168,10 @@ def test_a_snapshot_that_the_server_cannot_read_is_no_matter_of_keys(tmp_path: P
     ],
     ids=["in its own words", "without a word"],
 )
-def test_a_server_that_reads_no_longer(
-    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_reads_no_longer(script: Script, tmp_path: Path) -> None:
     """Vault and OpenBao read a request for 30 s, and then give up: a person is told of the option."""
-    monkeypatch.setattr("bao_backup.adapters.bao.restore.LONG_FOR_A_SERVER", 0.0)
     with ScriptedServer({PLAIN: script}) as server:
-        site = Site(server, tmp_path)
+        site = Site(server, tmp_path, long=0.0)
         with pytest.raises((RestoreRefusedError, RestoreCutOffError)) as caught:
             site.restore(endless(), 1 << 30)
     assert "http_read_timeout" in caught.value.hint

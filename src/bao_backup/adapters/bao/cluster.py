@@ -10,7 +10,7 @@ from bao_backup.adapters.bao.connection import Connection, Place, Reply, call, e
 from bao_backup.adapters.bao.leader import Resolve, find_leader, find_nodes, resolve
 from bao_backup.adapters.bao.login import Token, judge_login, read_login, read_token
 from bao_backup.adapters.bao.looking import ask_capabilities, ask_for_login, ask_seal, ask_time
-from bao_backup.adapters.bao.restore import send
+from bao_backup.adapters.bao.restore import LONG_FOR_A_SERVER_SECONDS, send
 from bao_backup.adapters.bao.snapshot import HttpSnapshot, begin
 from bao_backup.core.connection import AuthMethod, BaoSettings, parse_address
 from bao_backup.core.errors import ConfigurationError, InternalError, LeaderLostError, LoginError
@@ -24,16 +24,23 @@ class HttpBao:
     connection of its own. Nothing here tries again: that is the flow's decision.
 
     `resolve` gives the IP addresses of a host; by itself it is the system's resolver. `answer_seconds`
-    is how long a server may take for its answer once it has a whole snapshot to restore: it checks it.
+    is how long a server may take for its answer once it has a whole snapshot to restore: it checks it;
+    `long_seconds`, after how long of sending one is suspected to read no longer.
 
     Raises ConfigurationError for an address that is not one, and when none is given.
     """
 
     def __init__(
-        self, settings: BaoSettings, resolve: Resolve = resolve, *, answer_seconds: float = 900.0
+        self,
+        settings: BaoSettings,
+        resolve: Resolve = resolve,
+        *,
+        answer_seconds: float = 900.0,
+        long_seconds: float = LONG_FOR_A_SERVER_SECONDS,
     ) -> None:
         self._settings = settings
         self._answer_seconds = answer_seconds
+        self._long_seconds = long_seconds
         self._resolve = resolve
         self._endpoints = [parse_address(address) for address in dict.fromkeys(settings.addresses)]
         if not self._endpoints:
@@ -145,7 +152,15 @@ class HttpBao:
         try:
             token = self._require_token(f"restore a snapshot to {leader.address}")
             self._asked = self._connection(leader)
-            send(self._asked, token, chunks, size, force=force, answer_seconds=self._answer_seconds)
+            send(
+                self._asked,
+                token,
+                chunks,
+                size,
+                force=force,
+                answer_seconds=self._answer_seconds,
+                long_seconds=self._long_seconds,
+            )
         finally:
             self._asked = None
             close = getattr(chunks, "close", None)

@@ -32,7 +32,7 @@ _UNREADABLE = "nothing was applied; look at the server's log for why it could no
 _OURS = "this side closed the connection"
 #: A server by default reads a request for 30 s (the listener's `http_read_timeout`) and then gives up, in
 #: its own words or without any: who was cut off after nearly so long is told what to do about it.
-LONG_FOR_A_SERVER = 25.0
+LONG_FOR_A_SERVER_SECONDS = 25.0
 _TOO_SLOW = (
     "nothing was applied; a server reads a request for 30 s by default: give its listener a longer "
     "http_read_timeout for the restore, or send from nearby (bao-backup download, then restore --from FILE)"
@@ -47,13 +47,16 @@ def send(
     *,
     force: bool,
     answer_seconds: float,
+    long_seconds: float = LONG_FOR_A_SERVER_SECONDS,
 ) -> None:
     """Send `size` bytes of `chunks`, and return when the server has accepted them.
 
-    `answer_seconds` is how long the answer may take after the last byte. The connection is over when
+    `answer_seconds` is how long the answer may take after the last byte; who is cut off after
+    `long_seconds` is told of servers that read no longer. The connection is over when
     this ends; `connection.shut_down` ends it, from any thread. Raises what the port says.
     """
-    sending = _Restore(connection, token, size, FORCE_PATH if force else PATH, answer_seconds)
+    path = FORCE_PATH if force else PATH
+    sending = _Restore(connection, token, size, path, answer_seconds, long_seconds)
     try:
         sending.connect()
         sending.send(chunks)
@@ -76,7 +79,13 @@ class _Restore:
     """One restore call under way."""
 
     def __init__(
-        self, connection: Connection, token: str, size: int, path: str, answer_seconds: float
+        self,
+        connection: Connection,
+        token: str,
+        size: int,
+        path: str,
+        answer_seconds: float,
+        long_seconds: float,
     ) -> None:
         self._connection = connection
         self._doing = f"restore a snapshot to {connection.place}"
@@ -84,6 +93,7 @@ class _Restore:
         self._size = size
         self._path = path
         self._answer_seconds = answer_seconds
+        self._long_seconds = long_seconds
         self._stall_seconds = connection.settings.stall_seconds
         self._sent = 0
         self._begun = time.monotonic()
@@ -266,7 +276,7 @@ class _Restore:
 
     def _hint(self) -> str | None:
         """What to do where it took long; None where that was not the cause."""
-        return _TOO_SLOW if time.monotonic() - self._begun >= LONG_FOR_A_SERVER else None
+        return _TOO_SLOW if time.monotonic() - self._begun >= self._long_seconds else None
 
     def _unknown(self, why: str) -> RestoreUnknownError:
         return RestoreUnknownError(self._doing, f"{why}, when it had the last byte or nearly so")
