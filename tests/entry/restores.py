@@ -10,6 +10,7 @@ from typing import Any
 from tests.flows.restore_site import PLACE, RestoreSite
 
 from bao_backup.adapters.memory_bao import BaoFault, MemoryBao
+from bao_backup.adapters.system import SystemClock
 from bao_backup.core.model import Result
 from bao_backup.core.restore_outcome import Proposal
 from bao_backup.core.restore_settings import Place, RestoreSettings
@@ -17,7 +18,7 @@ from bao_backup.core.result import decode_result
 from bao_backup.entry.restoring import RestoreEnded, RestorePorts, run_restore
 from bao_backup.flows.restore_server import RestorePatience
 from bao_backup.flows.stop import Stop
-from bao_backup.ports import Bao, Store
+from bao_backup.ports import Bao, Clock, Store
 
 SECRET = "hvs.do-not-tell"
 QUICK = RestorePatience(tries=3, pause=0.001, leader_wait=0.3, settle_wait=0.3)
@@ -31,6 +32,7 @@ class RestoreRun:
         self.file = folder / "result.json"
         self.bao: Bao = MemoryBao(self.site.cluster)
         self.store: Store = self.site.store
+        self.clock: Clock = SystemClock()
         #: What a person, or a signal, does when the proposal is shown.
         self.on_proposal: Callable[[Proposal], object] = lambda _proposal: None
         self.held: list[str] = []
@@ -50,7 +52,7 @@ class RestoreRun:
             reporter=self.site.reporter,
             agree=agree,
             hold=self._hold,
-            ports=RestorePorts(self._open, lambda _settings: self.bao, QUICK),
+            ports=RestorePorts(self._open, lambda _settings: self.bao, QUICK, lambda: self.clock),
         )
 
     def befall(self, *faults: BaoFault) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 from tests.flows.site import KEY, SLOT, Site
 
 from bao_backup.adapters.memory_bao import MemoryBao
+from bao_backup.adapters.system import SystemClock
 from bao_backup.core.connection import AuthMethod, BaoAuth, BaoSettings
 from bao_backup.core.model import Result, Trigger
 from bao_backup.core.result import decode_result
 from bao_backup.core.settings import RunSettings
 from bao_backup.core.storage import StoreSettings
 from bao_backup.entry.executor import Ended, Ports, run_backup
-from bao_backup.ports import Bao, Store
+from bao_backup.ports import Bao, Clock, Store
 
 SECRET = "hvs.do-not-tell"
 SETTINGS = RunSettings(
@@ -37,6 +38,7 @@ class Run:
         self.store: Store = self.site.store
         self.bao: Bao = MemoryBao(self.site.cluster)
         self.settings = SETTINGS
+        self.clock: Clock = SystemClock()
 
     def end(self, load: Callable[[], RunSettings] | None = None) -> Ended:
         """How it ended."""
@@ -45,7 +47,7 @@ class Run:
             environment={"AWS_SECRET_ACCESS_KEY": SECRET},
             result_file=self.file,
             reporter=self.site.reporter,
-            ports=Ports(self._open, lambda _settings: self.bao),
+            ports=Ports(self._open, lambda _settings: self.bao, lambda: self.clock),
         )
 
     @property

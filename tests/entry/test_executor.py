@@ -6,17 +6,16 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from tests.entry.runs import SECRET, SETTINGS, Run
+from tests.entry.signalling import SignallingClock
 from tests.flows.site import EARLIER, KEY, SLOT
 
 from bao_backup.adapters.memory_bao import BaoFault, MemoryBao
 from bao_backup.adapters.memory_store import Fault, FaultyStore
-from bao_backup.adapters.system import SystemClock
 from bao_backup.core.errors import ConfigurationError, InternalError, LoginError
 from bao_backup.core.model import Outcome, Stored, Trigger, VerifyLevel
 from bao_backup.core.naming import parse_key
@@ -113,19 +112,9 @@ def test_a_signal_while_the_settings_are_read_has_a_result(run: Run) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_between_the_settings_and_the_run_is_not_lost(
-    run: Run, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_between_the_settings_and_the_run_is_not_lost(run: Run, number: signal.Signals) -> None:
     """It comes when the clock is asked for the second time: the settings are read, nothing has begun."""
-    read, asked = SystemClock.now, list[SystemClock]()
-
-    def now(clock: SystemClock) -> datetime:
-        asked.append(clock)
-        if len(asked) == 2:
-            os.kill(os.getpid(), number)
-        return read(clock)
-
-    monkeypatch.setattr(SystemClock, "now", now)
+    run.clock = SignallingClock(number)
     run.end()
     assert (run.written.exit_code, run.written.reason) == (7, "Interrupted")
     assert number.name in run.written.message

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 from tests.entry.restores import SECRET, RestoreRun
+from tests.entry.signalling import SignallingClock
 from tests.flows.restore_site import FOREIGN, PLACE, sha256
 from tests.flows.site import EARLIER
 
 from bao_backup.adapters.memory_bao import BaoFault
 from bao_backup.adapters.memory_store import Fault, FaultyStore
-from bao_backup.adapters.system import SystemClock
 from bao_backup.core.errors import (
     ConfigurationError,
     InternalError,
@@ -49,18 +48,10 @@ def test_a_success_is_written_and_answered(run: RestoreRun) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_between_the_settings_and_the_run_is_not_lost(
-    run: RestoreRun, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    run: RestoreRun, number: signal.Signals
 ) -> None:
     """It comes when the clock is asked for the second time: the settings are read, nothing has begun."""
-    read, asked = SystemClock.now, list[SystemClock]()
-
-    def now(clock: SystemClock) -> datetime:
-        asked.append(clock)
-        if len(asked) == 2:
-            os.kill(os.getpid(), number)
-        return read(clock)
-
-    monkeypatch.setattr(SystemClock, "now", now)
+    run.clock = SignallingClock(number)
     run.end()
     assert (run.written.exit_code, run.written.reason) == (7, "Interrupted")
     assert number.name in run.written.message

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from bao_backup.adapters.system import SystemClock
 from bao_backup.core.errors import BaoBackupError, InternalError
 from bao_backup.core.model import Result, RetentionOutcome
 from bao_backup.core.naming import backup_key, short_id
@@ -37,6 +38,7 @@ class Ports(NamedTuple):
 
     store: Callable[[RunSettings, Mapping[str, str]], Store] = store_of
     bao: Callable[[RunSettings], Bao] = bao_of
+    clock: Callable[[], Clock] = SystemClock
 
 
 def run_backup(
@@ -49,16 +51,17 @@ def run_backup(
     last: bool = False,
 ) -> Ended:
     """Do one run, write its result where it is wanted, and answer with it: see `run_framed`."""
+    ports = ports or Ports()
 
     def run(clock: Clock, early: Stop) -> Ended:
         settings = load()
         early.check()
-        return _run(settings, environment, clock, reporter, ports or Ports(), early)
+        return _run(settings, environment, clock, reporter, ports, early)
 
     def fail(error: BaoBackupError, started: datetime, finished: datetime) -> Ended:
         return Ended(failed(error, started=started, finished=finished), error)
 
-    return run_framed(run, fail, doing="back up", result_file=result_file, last=last)
+    return run_framed(run, fail, doing="back up", result_file=result_file, last=last, clock=ports.clock())
 
 
 def _run(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bao_backup.adapters.snapshot_file import SnapshotFile
+from bao_backup.adapters.system import SystemClock
 from bao_backup.core.connection import BaoSettings
 from bao_backup.core.errors import BaoBackupError, InternalError, RestoreUnknownError
 from bao_backup.core.model import Result, Trigger
@@ -32,6 +33,7 @@ class RestorePorts(NamedTuple):
     bao: Callable[[BaoSettings], Bao] = connect
     #: How long to go on trying.
     patience: RestorePatience | None = None
+    clock: Callable[[], Clock] = SystemClock
 
 
 class RestoreEnded(NamedTuple):
@@ -67,17 +69,18 @@ def run_restore(
     last: bool = False,
 ) -> RestoreEnded:
     """Do one restore, write its result where it is wanted, and answer with it: see `run_framed`."""
+    ports = ports or RestorePorts()
 
     def run(clock: Clock, early: Stop) -> RestoreEnded:
         settings = load()
         early.check()
-        return _run(settings, environment, clock, reporter, ports or RestorePorts(), early, agree, hold)
+        return _run(settings, environment, clock, reporter, ports, early, agree, hold)
 
     def fail(error: BaoBackupError, started: datetime, finished: datetime) -> RestoreEnded:
         result = failed(error, started=started, finished=finished, trigger=Trigger.MANUAL)
         return RestoreEnded(result, error)
 
-    return run_framed(run, fail, doing="restore", result_file=result_file, last=last)
+    return run_framed(run, fail, doing="restore", result_file=result_file, last=last, clock=ports.clock())
 
 
 def _run(

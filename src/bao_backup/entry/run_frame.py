@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from bao_backup.adapters.system import SystemClock, keep_freed_memory
+from bao_backup.adapters.system import keep_freed_memory
 from bao_backup.core.errors import BaoBackupError, ConfigurationError, InternalError
 from bao_backup.core.model import Result
 from bao_backup.entry.result_file import leave_result
@@ -38,6 +38,7 @@ def run_framed(
     doing: str,
     result_file: Path | None,
     last: bool,
+    clock: Clock,
 ) -> E:
     """Do one run, write its result where it is wanted, and answer with how it ended.
 
@@ -50,13 +51,13 @@ def run_framed(
         result_file: where its result goes.
         last: the process has nothing to do afterwards: a signal that comes later than the result
             changes nothing any more.
+        clock: the time; `run` gets it.
 
     Raises ConfigurationError before anything was done when there is no folder for the result,
     InternalError when the result of a run that ended could not be written.
     """
     if result_file is not None and not result_file.parent.is_dir():
         raise ConfigurationError(f"write the result {result_file}", "there is no such folder")
-    clock = SystemClock()
     started = clock.now()
     keep_freed_memory(KEPT_BLOCK)
     with stopped_by_signals(last=last) as early:
