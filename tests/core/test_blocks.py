@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import hashlib
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bao_backup.core import blocks
 from bao_backup.core.blocks import Block, Blocks
 
 SIZE = 5
 
 
-@pytest.fixture(autouse=True, scope="module")
-def small_blocks() -> object:
-    """Of five bytes."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "BLOCK", SIZE)
-        yield
-
-
 @given(st.lists(st.binary(max_size=13), max_size=12))
 def test_blocks_do_not_depend_on_the_chunks(chunks: list[bytes]) -> None:
     """Each has its bytes, and the SHA-256 until its end; together they are the stream."""
-    fed = Blocks()
+    fed = Blocks(SIZE)
     found = [block for chunk in chunks for block in fed.feed(chunk)]
     rest, whole = fed.rest(), b"".join(chunks)
     assert [block.content for block in found] == [

@@ -64,6 +64,12 @@ class SmallChunks(MemoryStore):
             yield from pieces(chunk)
 
 
+class SmallPieces(RestoreFlow):
+    """A backup of some kilobytes is many of them."""
+
+    block = PIECE
+
+
 class RestoreSite:
     """Three nodes with new data; a bucket with the old data at EARLIER, and a foreign backup at FOREIGN."""
 
@@ -131,7 +137,7 @@ class RestoreSite:
         self.bao = bao or MemoryBao(self.cluster, bao_faults, stall_seconds=0.05)
         self.faulty = FaultyStore(cast("Store", store or self.store), store_faults)
         self.safety = FaultyStore(self.store, safety_faults)
-        self.last = RestoreFlow(
+        self.last = SmallPieces(
             settings,
             bao=self.bao,
             source=self.faulty,

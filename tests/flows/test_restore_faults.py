@@ -16,7 +16,6 @@ from bao_backup.adapters.memory_bao import BaoFault, MemoryBao
 from bao_backup.adapters.memory_bao import Method as BaoMethod
 from bao_backup.adapters.memory_store import Fault, FaultyStore
 from bao_backup.adapters.memory_store import Method as StoreMethod
-from bao_backup.core import blocks
 from bao_backup.core.errors import (
     BaoBackupError,
     LeaderError,
@@ -37,13 +36,6 @@ from bao_backup.core.restore_errors import (
 )
 from bao_backup.core.storage_errors import StorageDeniedError, StorageUnavailableError
 from bao_backup.flows.restore_source import RestoreSource
-
-
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backup of some kilobytes is many of them."""
-    monkeypatch.setattr(blocks, "BLOCK", PIECE)
-
 
 #: Why each call of the source is made.
 SOURCE = [
@@ -322,7 +314,7 @@ def test_what_is_read_again_is_known_for_what_was_proven_before_it_is_given_out(
     site = RestoreSite()
     site.store.put(EARLIER, iter([snapshot(6, padding=600)]))
     site.store.delete(f"{EARLIER}.json")
-    source = RestoreSource(site.settings(), site.store, stop=site.stop, reporter=site.reporter)
+    source = RestoreSource(site.settings(), site.store, stop=site.stop, reporter=site.reporter, block=PIECE)
     proven, was = source.prove(), site.body(EARLIER)
     body = {
         "a byte changed that only the digest covers": was[:4] + bytes([was[4] ^ 1]) + was[5:],

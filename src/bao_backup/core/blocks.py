@@ -23,15 +23,16 @@ class Block(NamedTuple):
 
 
 class Blocks:
-    """Fed with chunks of any size."""
+    """Fed with chunks of any size; `size` is that of a block, in bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = BLOCK) -> None:
+        self._size = size
         self._digest = hashlib.sha256()
         self._held: list[bytes] = []
-        self._room = BLOCK
+        self._room = size
 
     def feed(self, chunk: bytes) -> list[Block]:
-        """The blocks that are whole now, each of BLOCK bytes."""
+        """The blocks that are whole now, each of `size` bytes."""
         whole = []
         while len(chunk) >= self._room:
             self._hold(chunk[: self._room])
@@ -45,7 +46,7 @@ class Blocks:
     def rest(self) -> Block:
         """What is left; of no byte where the stream ended with a block."""
         block = Block(b"".join(self._held), self._digest.digest())
-        self._held, self._room = [], BLOCK
+        self._held, self._room = [], self._size
         return block
 
     def _hold(self, piece: bytes) -> None:

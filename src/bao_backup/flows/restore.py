@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from msgspec.structs import replace
 
 from bao_backup.core.after_restore import Look, doubts, next_steps
+from bao_backup.core.blocks import BLOCK
 from bao_backup.core.errors import ConfigurationError, InternalError
 from bao_backup.core.restore_checks import absent_nodes, slow_source
 from bao_backup.core.restore_errors import RestoreSealedError
@@ -45,6 +46,9 @@ class RestoreFlow:
         patience: how long to go on trying.
     """
 
+    #: In pieces of so many bytes what is sent is compared with what was proven.
+    block: ClassVar[int] = BLOCK
+
     def __init__(
         self,
         settings: RestoreSettings,
@@ -68,7 +72,7 @@ class RestoreFlow:
         self._safety = SafetyBackup(
             settings, safety, server=self._server, clock=clock, stop=stop, reporter=reporter
         )
-        self._source = RestoreSource(settings, source, stop=stop, reporter=reporter)
+        self._source = RestoreSource(settings, source, stop=stop, reporter=reporter, block=self.block)
         self._watch = RestoreWatch(self._bao, clock=clock, stop=stop, reporter=reporter)
         self._submission = Submission(
             settings,

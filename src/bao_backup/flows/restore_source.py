@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from bao_backup.core.blocks import Blocks
+from bao_backup.core.blocks import BLOCK, Blocks
 from bao_backup.core.errors import BaoBackupError, ReceiptVersionError, StoredDiffersError, VerificationError
 from bao_backup.core.model import Contents, Stored, Value
 from bao_backup.core.naming import catalogue
@@ -41,11 +41,19 @@ class RestoreSource:
         source: where it is: the store of `settings.source`, or the file `settings.wanted.file`.
         stop: asked at every chunk.
         reporter: told what is read.
+        block: in pieces of so many bytes the second reading is compared with the first.
     """
 
     def __init__(
-        self, settings: RestoreSettings, source: Readable, *, stop: Stop, reporter: Reporter
+        self,
+        settings: RestoreSettings,
+        source: Readable,
+        *,
+        stop: Stop,
+        reporter: Reporter,
+        block: int = BLOCK,
     ) -> None:
+        self._block = block
         self._settings = settings
         self._source = source
         self._stop = stop
@@ -84,7 +92,7 @@ class RestoreSource:
 
     def _read(self, stored: Stored) -> Contents:
         """Prove it, and keep by what a second reading is known for the same."""
-        blocks = Blocks()
+        blocks = Blocks(self._block)
         self._sums = []
         return read_whole(
             self._source,
@@ -102,7 +110,7 @@ class RestoreSource:
         StoredDiffersError, or what ends the run.
         """
         doing = f"read {stored.key} again"
-        blocks, size, number, last = Blocks(), 0, 0, b""
+        blocks, size, number, last = Blocks(self._block), 0, 0, b""
         for chunk in self._source.get(stored.key, etag=stored.etag):
             self._stop.check()
             size += len(chunk)
@@ -111,7 +119,8 @@ class RestoreSource:
             self._reporter.moved(size)
             for block in blocks.feed(chunk):
                 if block.sum != self._sums[number]:
-                    why = f"its SHA-256 until MiB {number + 1} is not that of when it was proven"
+                    end = (number + 1) * self._block
+                    why = f"its SHA-256 until byte {end} is not that of when it was proven"
                     raise StoredDiffersError(doing, why)
                 number += 1
                 if last:
